@@ -1,0 +1,1 @@
+"""The daemons, each in its own words; they do not know each other."""

@@ -1,0 +1,1 @@
+"""The machine: programs, files, networks. Three doors, nothing else touches them."""

@@ -1,0 +1,1 @@
+"""What the engines will read: views decide, templates place text."""

@@ -1,0 +1,1 @@
+"""What the operator wants: site.yaml as frozen, checked values."""

@@ -1,0 +1,338 @@
+"""The site as a value: everything one site.yaml describes, typed, checked and frozen.
+
+Each field carries the sentence an operator reads about it. What a single field cannot know
+(references between parts, overlaps) is in ``rules.py``; where a value stood in the file is in
+``load.py``. Scalars arrive as the text that was written, so ``+4930...`` keeps its plus and
+``no`` stays a word; the types below decide what they mean (facts/ux.md section 3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    IPvAnyNetwork,
+    model_validator,
+)
+
+OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
+"""The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
+_NUMBER = re.compile(r"\+?[0-9]{1,15}")
+_SIP_USER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
+_GATEWAY = re.compile(
+    r"sip:(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:;transport=(?P<transport>[a-z]+))?"
+)
+
+
+def _checked_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name is 1 to 32 of a-z, 0-9, - and _, and begins with a letter")
+    return text
+
+
+def _checked_host(text: str) -> str:
+    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+        raise ValueError("this is not a host name or an address")
+    return text.lower()
+
+
+def _checked_fqdn(text: str) -> str:
+    host = _checked_host(text)
+    if "." not in host or host.rsplit(".", 1)[1].isdigit():
+        raise ValueError("a full domain name is needed, such as sbc.example.com")
+    if len(host) > 63:
+        raise ValueError("Teams takes names of at most 63 characters (CERT-4)")
+    if host.endswith(".onmicrosoft.com"):
+        raise ValueError("Teams refuses names under onmicrosoft.com (CERT-4)")
+    return host
+
+
+def _checked_number(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("a number is up to 15 digits, with a plus in front when it is E.164")
+    return text
+
+
+def _checked_user(text: str) -> str:
+    if not _SIP_USER.fullmatch(text):
+        raise ValueError("a SIP user is 1 to 64 of letters, digits and + * # . _ -")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Fqdn = Annotated[str, AfterValidator(_checked_fqdn)]
+Number = Annotated[str, AfterValidator(_checked_number)]
+SipUser = Annotated[str, AfterValidator(_checked_user)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Cloud(StrEnum):
+    """Which of Microsoft's clouds the tenant lives in (EP-1, EP-2)."""
+
+    COMMERCIAL = "commercial"
+    GCC_HIGH = "gcc-high"
+    DOD = "dod"
+
+
+class TrunkKind(StrEnum):
+    """Who is at the other end of a trunk."""
+
+    PBX = "pbx"
+    CARRIER = "carrier"
+
+
+class Transport(StrEnum):
+    """How SIP reaches a gateway."""
+
+    UDP = "udp"
+    TCP = "tcp"
+
+
+class Part(BaseModel):
+    """The base of every part of a site: frozen, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Secret(Part):
+    """A reference to a secret; exactly one of its ways. The secret itself is never in here."""
+
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """Path of a file whose first line is the secret; readable by its owner only."""
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """Name of an environment variable."""
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    """Name of a systemd credential (a file below $CREDENTIALS_DIRECTORY)."""
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """A program and its arguments; the first line it prints is the secret. No shell."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [way for way in ("file", "env", "credential", "command") if getattr(self, way)]
+        if len(given) != 1:
+            raise ValueError("a secret is one of file, env, credential or command")
+        return self
+
+
+class Gateway(Part):
+    """One address of a trunk, written as a SIP URI."""
+
+    host: str
+    """Address or name of the gateway."""
+    port: Port = 5060
+    """Port the gateway listens on."""
+    transport: Transport = Transport.UDP
+    """udp or tcp."""
+
+    @property
+    def uri(self) -> str:
+        """The gateway as a SIP URI with every part written out."""
+        return f"sip:{self.host}:{self.port};transport={self.transport}"
+
+
+def _gateway_from_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _GATEWAY.fullmatch(value)
+    if match is None:
+        raise ValueError("a gateway reads sip:HOST, sip:HOST:PORT or sip:HOST:PORT;transport=udp")
+    host = match["host"]
+    if host.startswith("["):
+        ipaddress.IPv6Address(host[1:-1])
+    else:
+        host = _checked_host(host)
+    parts: dict[str, str] = {"host": host}
+    if match["port"]:
+        parts["port"] = match["port"]
+    if match["transport"]:
+        parts["transport"] = match["transport"]
+    return parts
+
+
+GatewayText = Annotated[Gateway, BeforeValidator(_gateway_from_text)]
+
+
+class Node(Part):
+    """The machine that runs the engines."""
+
+    public_address: IPvAnyAddress
+    """The address Teams reaches: what the DNS name of teams.fqdn resolves to."""
+    private_address: IPvAnyAddress | None = None
+    """The address the engines bind for Teams when it differs (1:1 NAT in a cloud)."""
+    trunk_address: IPvAnyAddress | None = None
+    """The address the engines bind for trunks and phones; by default the one for Teams."""
+    sip_port: Port = 5060
+    """The port for trunks and phones, UDP and TCP."""
+
+    @property
+    def teams_bind(self) -> str:
+        """The address bound towards Teams."""
+        return str(self.private_address or self.public_address)
+
+    @property
+    def trunk_bind(self) -> str:
+        """The address bound towards trunks and phones."""
+        return str(self.trunk_address) if self.trunk_address else self.teams_bind
+
+
+class Teams(Part):
+    """The Microsoft side."""
+
+    fqdn: Fqdn
+    """The name of this SBC in Contact, Record-Route and the certificate (CERT-3, SIG-4)."""
+    port: Port = 5061
+    """The port Microsoft dials; it must equal SipSignalingPort of the gateway object (OPT-4)."""
+    cloud: Cloud = Cloud.COMMERCIAL
+    """commercial (also GCC), gcc-high or dod; decides names and networks (EP-1, EP-2, EP-4)."""
+    networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)] | None = None
+    """Networks Microsoft signals from; by default those of the cloud (EP-4)."""
+    trusted_roots: Annotated[str, Field(min_length=1)] = "/etc/ssl/certs/ca-certificates.crt"
+    """PEM file of the CAs that may vouch for Microsoft; the distribution's holds all (TLS-9)."""
+    options_interval: Annotated[int, Field(ge=5, le=300)] = 60
+    """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
+
+
+class Acme(Part):
+    """A certificate from a CA that speaks ACME, by HTTP-01 through certbot."""
+
+    email: Annotated[str, Field(pattern=r"^[^@\s\"']+@[^@\s\"']+\.[^@\s\"']+$")]
+    """Where the CA writes to when something is wrong."""
+    directory: Annotated[str, Field(pattern=r"^https://[^\s\"']+$")] = LETS_ENCRYPT
+    """The CA's directory URL; by default Let's Encrypt."""
+    http_port: Port = 80
+    """Local port for the HTTP-01 challenge; the CA always connects to port 80."""
+
+
+class CertificateFiles(Part):
+    """A certificate that was bought or made elsewhere."""
+
+    chain: Annotated[str, Field(min_length=1)]
+    """PEM file: the certificate, then its intermediates (TLS-4)."""
+    key: Annotated[str, Field(min_length=1)]
+    """PEM file: the private key, RSA (TLS-3)."""
+
+
+class Certificate(Part):
+    """Where the certificate of teams.fqdn comes from: acme or files."""
+
+    acme: Acme | None = None
+    """Obtain it from a CA by ACME."""
+    files: CertificateFiles | None = None
+    """Take it from two files."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.acme is None) == (self.files is None):
+            raise ValueError("a certificate comes from acme or from files, exactly one of them")
+        return self
+
+
+class Trunk(Part):
+    """The agreed SIP connection to one PBX or carrier."""
+
+    kind: TrunkKind
+    """pbx or carrier."""
+    gateways: Annotated[tuple[GatewayText, ...], Field(min_length=1, max_length=32)]
+    """Where calls are sent, in order: the next one is tried when one does not answer."""
+    numbers: tuple[Number, ...] = ()
+    """Prefixes of the numbers this trunk serves; without any it takes what no other serves."""
+
+
+class Phone(Part):
+    """One SIP phone that registers here."""
+
+    number: Number
+    """The number that rings this phone, as Teams and the trunks dial it."""
+    password: Secret
+    """Reference to the password of its digest authentication."""
+
+
+class Phones(Part):
+    """Phones that register here with digest authentication."""
+
+    realm: Fqdn
+    """The realm, and the domain part of the phones' addresses."""
+    users: Annotated[dict[SipUser, Phone], Field(min_length=1)]
+    """The phones by their SIP user name."""
+
+
+class PortRange(Part):
+    """UDP ports for media, written FIRST-LAST."""
+
+    first: Port
+    last: Port
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.last - self.first < 39:
+            raise ValueError("media needs at least 40 ports (4 for each call)")
+        return self
+
+
+def _range_from_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    first, dash, last = value.partition("-")
+    if not dash:
+        raise ValueError("a port range reads FIRST-LAST, for example 30000-39999")
+    return {"first": first.strip(), "last": last.strip()}
+
+
+class Media(Part):
+    """What RTPEngine may use."""
+
+    ports: Annotated[PortRange, BeforeValidator(_range_from_text)] = PortRange(
+        first=30000, last=39999
+    )
+    """UDP ports for RTP and RTCP; a call takes four."""
+
+
+class Engines(Part):
+    """Settings of the engines themselves; the defaults suit one company."""
+
+    accept_risk: Literal["kamailio before 6.0 can be crashed by concurrent TLS handshakes"] | None = (
+        None
+    )
+    """Repeat the sentence to run a public Teams listener on Kamailio before 6.0."""
+    shared_memory: Annotated[int, Field(ge=64, le=65536)] = 256
+    """MiB of shared memory for Kamailio."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    """Kamailio's UDP workers, and its TCP and TLS workers where the version allows several."""
+
+
+class Site(Part):
+    """Everything one site.yaml describes."""
+
+    version: Literal["1"]
+    """Version of this format: 1."""
+    site: Name
+    """A short name for the site, for messages and logs."""
+    node: Node
+    """The machine."""
+    teams: Teams
+    """The Microsoft side."""
+    certificate: Certificate
+    """Where the certificate comes from."""
+    trunks: Annotated[dict[Name, Trunk], Field(min_length=1)]
+    """PBXs and carriers by name."""
+    phones: Phones | None = None
+    """Phones that register here."""
+    media: Media = Media()
+    """Media ports."""
+    engines: Engines = Engines()
+    """Engine settings."""
