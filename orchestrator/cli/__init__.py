@@ -1,0 +1,168 @@
+"""The command line: verbs to use cases; the only place where parts are put together.
+
+Each verb lives in a module of its own that exposes ``command`` and is imported when it is
+called, so that ``sbcctl --help`` stays instant (DESIGN section 7). :func:`main` holds the only
+broad handler of the house: whatever goes wrong ends in a sentence and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from orchestrator import console, errors
+from orchestrator.cli import settings
+
+VERBS = {
+    "validate": "Check site.yaml; nothing else is read or touched.",
+    "render": "Write the engines' configuration to a directory.",
+    "apply": "Make this machine the SBC that site.yaml describes.",
+    "lab": "Teams, a PBX, a phone and this SBC on one machine.",
+    "version": "Show the versions of sbcctl and of the engines.",
+}
+"""The verbs with the sentence ``--help`` shows, so that help imports no verb."""
+
+EXIT_CODES = """\b
+Exit codes:
+  0    done, or nothing to do
+  1    failed; the previous configuration serves
+  2    changes are pending (only with --detailed-exitcode)
+  3    site.yaml is invalid; nothing was touched
+  4    failed, and a human is needed
+  5    another sbcctl holds the lock
+  6    an engine, a program or a privilege is missing
+  64   the command line is wrong
+  130  interrupted
+"""
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order an operator needs them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb *cmd_name*; None when there is no such verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        name = f"{__name__}.{cmd_name}"
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise errors.HostError(
+                    f"the Python package {error.name} is missing, {cmd_name} needs it",
+                    hint="install sbcctl again, for example with pipx install --force sbcctl",
+                ) from error
+            raise errors.UsageError(f"this sbcctl cannot {cmd_name} yet") from error
+        command: click.Command = module.command
+        return settings.share_options(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs without importing them."""
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+program = Verbs(
+    name="sbcctl",
+    help="The open-source SBC for Microsoft Teams Direct Routing.",
+    epilog=EXIT_CODES,
+    params=list(settings.shared_options(with_environment=True)),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    no_args_is_help=False,
+)
+
+
+def main() -> None:
+    """The program ``sbcctl``."""
+    # A unit that is stopped and a closed terminal end like Ctrl-C: what was begun is undone.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every failure has been said by then."""
+    try:
+        code = _run(list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has left (`sbcctl ... | head`); nothing can be said to it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.ExitCode.FAILED
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        settings.Settings().console().fail(
+            errors.HostError(f"the output cannot be written: {error.strerror}")
+        )
+        return errors.ExitCode.HOST
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    context: click.Context | None = None
+    try:
+        with program.make_context("sbcctl", arguments) as context:
+            program.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return _fail(_usage_error(error), getattr(error, "ctx", None) or context)
+    except errors.SbcctlError as error:
+        return _fail(error, context)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(_Interrupted("interrupted"), context)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one broad handler of the house
+        return _unexpected(error, context)
+    return errors.ExitCode.DONE
+
+
+class _Interrupted(errors.SbcctlError):
+    """The operator, or systemd, ended the run."""
+
+    exit_code = errors.ExitCode.INTERRUPTED
+
+
+def _usage_error(error: click.ClickException) -> errors.UsageError:
+    context = getattr(error, "ctx", None)
+    hint = f"{context.command_path} --help shows what there is" if context else ""
+    return errors.UsageError(error.format_message().rstrip("."), hint=hint)
+
+
+def _fail(error: errors.SbcctlError, context: click.Context | None) -> int:
+    settings.settings_of(context).console().fail(error)
+    return error.exit_code
+
+
+def _unexpected(error: Exception, context: click.Context | None) -> int:
+    if settings.settings_of(context).debug:
+        import traceback  # noqa: PLC0415 - only here
+
+        traceback.print_exception(error)
+    sentence = str(error).partition("\n")[0]
+    return _fail(
+        errors.SbcctlError(
+            f"sbcctl made a mistake of its own: {type(error).__name__}: {sentence}".rstrip(": "),
+            hint="run it again with --debug and report what it prints",
+        ),
+        context,
+    )
+
+
+__all__ = ["console", "main", "program", "run"]

@@ -1,0 +1,5 @@
+"""``python -m orchestrator.cli`` is ``sbcctl``."""
+
+from orchestrator import cli
+
+cli.main()

@@ -1,0 +1,148 @@
+"""What the global options say, as one frozen value, and the options themselves.
+
+Every option may stand before or behind the verb. Precedence: option > environment > default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from orchestrator import console
+
+_KEY = "sbcctl.settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The global options; a command gets them with ``@click.pass_obj``.
+
+    Attributes:
+        output: Who reads the output.
+        color: What the operator said about colour.
+        quiet: Say nothing but results and failures.
+        verbose: How many times ``-v`` was given.
+        debug: Show the traceback of an unexpected error.
+        state_dir: Absolute path of the directory that is kept (generations, certificates).
+        run_dir: Absolute path of the directory that lives as long as the engines.
+        engine_root: Directory tree to run the engines from, or None for this machine's own.
+    """
+
+    output: console.Output = console.Output.TEXT
+    color: console.Color = console.Color.AUTO
+    quiet: bool = False
+    verbose: int = 0
+    debug: bool = False
+    state_dir: str = "/var/lib/sbcctl"
+    run_dir: str = "/run/sbcctl"
+    engine_root: str | None = None
+
+    def console(self) -> console.Console:
+        """A new Console on the process's own streams."""
+        return console.Console(
+            output=self.output,
+            color=self.color,
+            quiet=self.quiet,
+            verbose=self.verbose,
+            environ=os.environ,
+        )
+
+
+def settings_of(ctx: click.Context | None) -> Settings:
+    """The settings as far as they were read when *ctx* was left; defaults without one."""
+    known = ctx.meta.get(_KEY) if ctx is not None else None
+    return known if isinstance(known, Settings) else Settings()
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Put one option's value into the settings; an absent option leaves them alone."""
+    known = settings_of(ctx)
+    if value not in (None, False, 0):
+        assert param.name is not None
+        known = dataclasses.replace(known, **{param.name: value})  # type: ignore[arg-type]
+    ctx.meta[_KEY] = known
+    ctx.obj = known
+
+
+def shared_options(*, with_environment: bool) -> list[click.Option]:
+    """The global options, for the program (with their variables) or for a verb (without)."""
+
+    def option(*flags: str, env: str = "", **attributes: Any) -> click.Option:
+        return click.Option(
+            list(flags),
+            envvar=env if env and with_environment else None,
+            expose_value=False,
+            is_eager=True,
+            callback=_remember,
+            hidden=not with_environment,
+            **attributes,
+        )
+
+    folder = click.Path(file_okay=False, resolve_path=True)
+    return [
+        option(
+            "-o",
+            "--output",
+            env="SBCCTL_OUTPUT",
+            type=click.Choice(console.Output, case_sensitive=False),
+            help="Who reads the output: text (the default), json, or github for annotations.",
+        ),
+        option(
+            "--color",
+            env="SBCCTL_COLOR",
+            type=click.Choice(console.Color, case_sensitive=False),
+            help="auto (the default), always or never; NO_COLOR and FORCE_COLOR are honoured.",
+        ),
+        option("-q", "--quiet", is_flag=True, help="Say nothing but results and failures."),
+        option("-v", "--verbose", count=True, help="Say more; may be repeated."),
+        option(
+            "--debug",
+            env="SBCCTL_DEBUG",
+            is_flag=True,
+            help="Show the traceback of an unexpected error.",
+        ),
+        option(
+            "--state-dir",
+            env="SBCCTL_STATE_DIR",
+            type=folder,
+            metavar="DIR",
+            help=f"Where generations and certificates are kept ({Settings().state_dir}).",
+        ),
+        option(
+            "--run-dir",
+            env="SBCCTL_RUN_DIR",
+            type=folder,
+            metavar="DIR",
+            help=f"Where the engines' sockets are ({Settings().run_dir}).",
+        ),
+        option(
+            "--engine-root",
+            env="SBCCTL_ENGINE_ROOT",
+            type=folder,
+            metavar="DIR",
+            help="Run the engines from this directory tree instead of this machine's own.",
+        ),
+    ]
+
+
+def share_options(command: click.Command) -> click.Command:
+    """Let the global options stand behind this verb and its own verbs as well.
+
+    An option whose flags the verb uses itself is left out.
+    """
+    taken = {flag for param in command.params for flag in param.opts}
+    if not taken.isdisjoint({"--state-dir", "--color"}):
+        return command
+    command.params.extend(
+        option
+        for option in shared_options(with_environment=False)
+        if taken.isdisjoint(option.opts)
+    )
+    if isinstance(command, click.Group):
+        for verb in command.commands.values():
+            share_options(verb)
+    return command
