@@ -31,6 +31,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _WORD = re.compile(r"[A-Za-z0-9_.:/+*@=;,-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
+_REGEX = re.compile(r"[a-z0-9|.()^$\[\]-]+")
+_FLAGS = re.compile(r"[A-Za-z0-9_=/ -]+")
 _SKELETON_MARK = "0" * 16
 
 
@@ -149,6 +151,16 @@ def path(value: str) -> _Marked:
     return _allowed(_PATH, "a plain absolute path", value)
 
 
+def regex(value: str) -> _Marked:
+    """Place a regular expression of ours inside a double-quoted Kamailio string."""
+    return _allowed(_REGEX, "an expression of names", value)
+
+
+def flags(value: str) -> _Marked:
+    """Place a list of RTPEngine flags inside a double-quoted Kamailio string."""
+    return _allowed(_FLAGS, "a list of flags", value)
+
+
 def column(value: str) -> _Marked:
     """Escape *value* as one column of a db_text table: backslash and colon."""
     _refuse_control(value)
@@ -199,7 +211,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        kamailio=kamailio_string, word=word, host=host, path=path, column=column
+        kamailio=kamailio_string, word=word, host=host, path=path, column=column, regex=regex, flags=flags
     )
     return environment
 

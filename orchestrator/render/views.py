@@ -6,11 +6,15 @@ in ``EngineFacts`` and from there values in a view, never conditions on versions
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.site import model
+
+PRODUCT = "sbcctl"
+"""What User-Agent and Server say towards Teams (SIG-34)."""
 
 NG_PORT = 2223
 """Local UDP port on which RTPEngine listens for ng commands."""
@@ -226,3 +230,168 @@ class RtpengineView:
     ng_port: int
     first_port: int
     last_port: int
+
+
+def teams_names(site: model.Site) -> tuple[str, ...]:
+    """Return Microsoft's names for the site's cloud, in the order they are tried (EP-1, EP-2)."""
+    return _TEAMS_NAMES[site.teams.cloud]
+
+
+def teams_networks(site: model.Site) -> tuple[str, ...]:
+    """Return the networks Microsoft may call from: the site's own, or the cloud's (EP-4)."""
+    if site.teams.networks is not None:
+        return tuple(str(network) for network in site.teams.networks)
+    return _TEAMS_NETWORKS[site.teams.cloud]
+
+
+def _media(facts: EngineFacts) -> Media:
+    if facts.rtpengine >= (11, 2):
+        suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
+    else:
+        suites = " ".join(f"SDES-no-{suite}" for suite in _UNWANTED_SUITES)
+    always = "replace-origin replace-session-connection port-latching ICE=remove"
+    plain = f"RTP/AVP {always}"
+    secure = f"RTP/SAVP {always} DTLS=off SDES-lifetime {suites}"
+    strip = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED"
+    return Media(
+        offer_to_trunk=f"{plain} rtcp-mux-demux direction=pub direction=lan {strip}",
+        answer_to_teams=f"{secure} rtcp-mux-accept",
+        offer_to_teams=f"{secure} rtcp-mux-offer direction=lan direction=pub",
+        answer_to_trunk=plain,
+        offer_local=f"{plain} rtcp-mux-demux direction=lan direction=lan",
+        answer_local=plain,
+    )
+
+
+def _destinations(site: model.Site) -> tuple[Destination, ...]:
+    teams = [
+        Destination(
+            set_id=TEAMS_SET,
+            uri=f"sip:{name}:5061;transport=tls",
+            socket="teams",
+            ping_from=f"sip:{site.teams.fqdn}",
+            priority=100 - place,
+        )
+        for place, name in enumerate(teams_names(site))
+    ]
+    trunks = [
+        Destination(
+            set_id=FIRST_TRUNK_SET + number,
+            uri=gateway.uri,
+            socket=f"trunk_{gateway.transport}",
+            ping_from=f"sip:{site.node.trunk_bind}",
+            priority=100 - place,
+        )
+        for number, (_, trunk) in enumerate(sorted(site.trunks.items()))
+        for place, gateway in enumerate(trunk.gateways)
+    ]
+    return tuple(teams + trunks)
+
+
+def _addresses(site: model.Site) -> tuple[Address, ...]:
+    found = []
+    for network in teams_networks(site):
+        address, _, prefix = network.partition("/")
+        found.append(Address(group=TEAMS_GROUP, network=address, prefix=int(prefix), tag="teams"))
+    for name, trunk in sorted(site.trunks.items()):
+        hosts = dict.fromkeys(gateway.host for gateway in trunk.gateways)
+        found += [Address(group=TRUNK_GROUP, network=host, prefix=32, tag=name) for host in hosts]
+    return tuple(found)
+
+
+def _digest_ha1(user: str, realm: str, password: str) -> str:
+    """Return HA1 of RFC 2617 section 3.2.2.2: what the registrar compares with."""
+    return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
+    phones = sorted(site.phones.users.items()) if site.phones else []
+    realm = site.phones.realm if site.phones else site.teams.fqdn
+    trunks = sorted(site.trunks.items())
+    prefixes = [
+        Row(key=number, value=name) for name, trunk in trunks for number in trunk.numbers
+    ]
+    prefixes += [Row(key="default", value=name) for name, trunk in trunks if not trunk.numbers]
+    return (
+        Table(
+            name="auth",
+            rows=tuple(
+                Row(key=user, value=_digest_ha1(user, realm, secrets.phones[user]))
+                for user, _ in phones
+            ),
+            secret=True,
+        ),
+        Table(name="phone", rows=tuple(Row(key=p.number, value=user) for user, p in phones)),
+        Table(name="prefix", rows=tuple(sorted(prefixes, key=lambda row: row.key))),
+        Table(name="secret", rows=(Row(key="contact", value=secrets.contact_key),), secret=True),
+        Table(
+            name="trunk",
+            rows=tuple(
+                Row(key=name, value=str(FIRST_TRUNK_SET + number))
+                for number, (name, _) in enumerate(trunks)
+            ),
+        ),
+    )
+
+
+def _peer_name_regex(names: tuple[str, ...]) -> str:
+    domains = sorted({name.partition(".")[2] for name in names})
+    joined = "|".join(domain.replace(".", "[.]") for domain in domains)
+    return f"(^|[.])({joined})$"
+
+
+def kamailio_view(
+    site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
+) -> KamailioView:
+    """Decide everything Kamailio's files say."""
+    names = teams_names(site)
+    routes = ["gate", "dialog", "identity", "calls", "media", "events"]
+    if site.phones:
+        routes.append("phones")
+    node = site.node
+    return KamailioView(
+        site=site.site,
+        product=PRODUCT,
+        facts=facts,
+        paths=paths,
+        fqdn=site.teams.fqdn,
+        teams_port=site.teams.port,
+        teams_bind=node.teams_bind,
+        trunk_bind=node.trunk_bind,
+        sip_port=node.sip_port,
+        realm=site.phones.realm if site.phones else site.teams.fqdn,
+        phones=site.phones is not None,
+        peer_name_regex=_peer_name_regex(names),
+        server_name=names[0],
+        trusted_roots=site.teams.trusted_roots,
+        options_interval=site.teams.options_interval,
+        udp_workers=site.engines.workers,
+        tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
+        shared_memory=site.engines.shared_memory,
+        ng_port=NG_PORT,
+        media=_media(facts),
+        destinations=_destinations(site),
+        addresses=_addresses(site),
+        tables=_tables(site, secrets),
+        route_files=tuple(sorted(routes)),
+        bind_sockets=(
+            f"tls:{node.teams_bind}:{site.teams.port}",
+            f"udp:{node.trunk_bind}:{node.sip_port}",
+            f"tcp:{node.trunk_bind}:{node.sip_port}",
+        ),
+    )
+
+
+def rtpengine_view(site: model.Site, *, facts: EngineFacts, paths: Paths) -> RtpengineView:
+    """Decide everything RTPEngine's configuration says."""
+    del facts  # both generations read the same options
+    return RtpengineView(
+        site=site.site,
+        paths=paths,
+        teams_bind=site.node.teams_bind,
+        advertised=str(site.node.public_address),
+        trunk_bind=site.node.trunk_bind,
+        ng_port=NG_PORT,
+        first_port=site.media.ports.first,
+        last_port=site.media.ports.last,
+    )
