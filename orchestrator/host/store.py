@@ -1,0 +1,346 @@
+"""The state directory: lock, generations, certificates, keys. The only place that writes it.
+
+Its rules:
+
+1. One holder at a time: an flock that the kernel frees when its holder dies; the file names the
+   holder, for the sentence the next one prints.
+2. A generation is written beside, file by file with fsync, its ``manifest.json`` last. What has
+   no manifest was never finished and is never used.
+3. ``current``, ``last-known-good`` and ``certificates/current`` are symbolic links, changed by
+   renaming a new link over the old one: a crash leaves the old or the new one, nothing between.
+4. Files are read back by their digests; a file somebody edited is drift and never goes unseen.
+5. Writing what is there already writes nothing.
+
+Layout: CONTRACTs of the rendered text are ``STATE/current/...`` and
+``STATE/certificates/current/{chain,key}.pem``.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import errors
+from orchestrator.render import generation as generations
+
+KEEP = 5
+"""Generations kept beside the current and the last known good one."""
+
+_NAME_LENGTH = 12
+_LOCK_POLL = 0.05
+_HINTS = {
+    errno.ENOSPC: "free some space there and try again; nothing in service was changed",
+    errno.EDQUOT: "the quota is used up; raise it and try again",
+    errno.EROFS: "the file system is read-only; remount it, or name another with --state-dir",
+    errno.EACCES: "run sbcctl as the owner of that directory (root), or use --state-dir",
+    errno.EPERM: "run sbcctl as the owner of that directory (root), or use --state-dir",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A generation as found on disk.
+
+    Attributes:
+        name: Its directory's name, the first 12 digits of its digest.
+        generation: What was written.
+        drifted: Paths of files that are no longer what was written, sorted.
+    """
+
+    name: str
+    generation: generations.Generation
+    drifted: tuple[str, ...]
+
+
+@contextmanager
+def _translated(path: Path, doing: str) -> Iterator[None]:
+    """Say which path refused what, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        hint = _HINTS.get(error.errno or 0, "see the path's owner, mode and file system")
+        raise errors.HostError(
+            f"cannot {doing} {place}: {(error.strerror or str(error)).lower()}", hint=hint
+        ) from error
+
+
+class Store:
+    """One state directory.
+
+    Every method that writes raises HostError, which names the path and what to do.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def prepare(self) -> None:
+        """Make the directories that are missing."""
+        with _translated(self.state, "write"):
+            self.state.mkdir(mode=0o750, parents=True, exist_ok=True)
+            if not os.access(self.state, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "Permission denied", str(self.state))
+            for name, mode in (
+                ("generations", 0o750),
+                ("certificates", 0o750),
+                ("keys", 0o700),
+                ("log", 0o750),
+            ):
+                (self.state / name).mkdir(mode=mode, exist_ok=True)
+
+    @contextmanager
+    def lock(self, *, timeout: float, command: str) -> Iterator[None]:
+        """Hold the lock; blocks for at most ``timeout`` seconds.
+
+        Raises:
+            LockHeld: Another process holds it; the message names it.
+        """
+        path = self.state / "lock"
+        with _translated(path, "write"):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        try:
+            self._acquire(handle, timeout)
+            with _translated(path, "write"):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"{os.getpid()} {command}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def _acquire(self, handle: int, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    pid, _, command = os.pread(handle, 400, 0).decode().strip().partition(" ")
+                    raise errors.LockHeld(
+                        f"another sbcctl works on {self.state}: process {pid or '?'}"
+                        f" ({command or 'unknown'})",
+                        hint="wait for it to end, or use --lock-timeout SECONDS",
+                    ) from None
+                time.sleep(_LOCK_POLL)
+            else:
+                return
+
+    # -- generations ------------------------------------------------------------------------
+
+    def stage(self, generation: generations.Generation) -> str:
+        """Write a generation beside the others and return its name; nothing uses it yet.
+
+        Where the same generation lies already, only its drifted files are put right, each by
+        rename, so that a current one is never without a file.
+        """
+        name = generation.digest[:_NAME_LENGTH]
+        folder = self.state / "generations" / name
+        with _translated(folder, "write"):
+            known = self._manifest(name)
+            for file in generation.files:
+                if known is None or _differs(folder / file.path, file):
+                    _write(folder / file.path, file.text.encode(), file.secret)
+            if known is None:
+                _write(folder / "manifest.json", _as_json(generation), secret=False)
+            _sync_directories(folder)
+            _sync(folder.parent)
+        return name
+
+    def load(self, name: str) -> Stored | None:
+        """Read a generation back; None when it is not there or was never finished."""
+        manifest = self._manifest(name)
+        if manifest is None:
+            return None
+        folder = self.state / "generations" / name
+        files, drifted = [], []
+        for entry in manifest["files"]:
+            path = folder / entry["path"]
+            try:
+                content = path.read_bytes()
+            except OSError:
+                content = b""
+            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+                drifted.append(entry["path"])
+            files.append(
+                generations.File(
+                    path=entry["path"],
+                    text=content.decode("utf-8", "replace"),
+                    effect=generations.Effect(entry["effect"]),
+                    secret=entry["secret"],
+                    table=entry["table"],
+                )
+            )
+        generation = generations.Generation(files=tuple(files), skeleton=manifest["skeleton"])
+        return Stored(name=name, generation=generation, drifted=tuple(drifted))
+
+    def current(self) -> str | None:
+        """Name of the committed generation."""
+        return _target(self.state / "current")
+
+    def last_known_good(self) -> str | None:
+        """Name of the generation that was last observed to work."""
+        return _target(self.state / "last-known-good")
+
+    def commit(self, name: str | None) -> None:
+        """Make a staged generation the current one; None leaves no current one."""
+        self._link("current", None if name is None else f"generations/{name}")
+
+    def mark_good(self, name: str) -> None:
+        """Remember that this generation was observed to work."""
+        if self.last_known_good() != name:
+            self._link("last-known-good", f"generations/{name}")
+
+    def discard(self, name: str) -> None:
+        """Remove a staged generation that came to nothing; one in use stays."""
+        if name not in (self.current(), self.last_known_good()):
+            shutil.rmtree(self.state / "generations" / name, ignore_errors=True)
+
+    def prune(self, keep: int = KEEP) -> tuple[str, ...]:
+        """Remove the oldest generations; the current and the last known good one stay.
+
+        Returns:
+            The names removed.
+        """
+        pinned = {self.current(), self.last_known_good()}
+        folder = self.state / "generations"
+        with _translated(folder, "clean up"):
+            found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+            rest = [path for path in found if path.name not in pinned]
+            for path in rest[keep:]:
+                shutil.rmtree(path)
+        return tuple(path.name for path in rest[keep:])
+
+    # -- certificates and keys --------------------------------------------------------------
+
+    def install_certificate(self, chain: bytes, key: bytes) -> str:
+        """Lay a certificate beside the others and return its name; nothing serves it yet."""
+        name = hashlib.sha256(chain).hexdigest()[:_NAME_LENGTH]
+        folder = self.state / "certificates" / name
+        with _translated(folder, "write"):
+            for file, content, secret in (("chain.pem", chain, False), ("key.pem", key, True)):
+                if not (folder / file).exists() or (folder / file).read_bytes() != content:
+                    _write(folder / file, content, secret)
+            _sync(folder)
+            _sync(folder.parent)
+        return name
+
+    def certificate(self) -> str | None:
+        """Name of the certificate in use."""
+        return _target(self.state / "certificates" / "current")
+
+    def read_certificate(self, name: str) -> tuple[bytes, bytes] | None:
+        """Chain and key of an installed certificate; None when a file is missing."""
+        folder = self.state / "certificates" / name
+        try:
+            return (folder / "chain.pem").read_bytes(), (folder / "key.pem").read_bytes()
+        except OSError:
+            return None
+
+    def commit_certificate(self, name: str | None) -> None:
+        """Make an installed certificate the one to serve; None leaves none."""
+        self._link("certificates/current", name)
+
+    def contact_key(self) -> str:
+        """The key that signs hidden Contacts: made once, then always the same."""
+        path = self.state / "keys" / "contact"
+        with _translated(path, "write"):
+            if not path.exists():
+                _write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
+                _sync(path.parent)
+            return path.read_text(encoding="ascii").strip()
+
+    # -- doing ------------------------------------------------------------------------------
+
+    def _manifest(self, name: str) -> dict[str, object] | None:
+        path = self.state / "generations" / name / "manifest.json"
+        try:
+            manifest: dict[str, object] = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return manifest
+
+    def _link(self, name: str, target: str | None) -> None:
+        path = self.state / name
+        with _translated(path, "switch"):
+            if target is None:
+                path.unlink(missing_ok=True)
+            else:
+                beside = path.with_name(f".{path.name}.new")
+                beside.unlink(missing_ok=True)
+                beside.symlink_to(target)
+                beside.replace(path)
+            _sync(path.parent)
+
+
+def _target(link: Path) -> str | None:
+    try:
+        return os.path.basename(os.readlink(link))  # noqa: PTH115, PTH119 - a word, not a path
+    except OSError:
+        return None
+
+
+def _differs(path: Path, file: generations.File) -> bool:
+    try:
+        return path.read_bytes() != file.text.encode()
+    except OSError:
+        return True
+
+
+def _as_json(generation: generations.Generation) -> bytes:
+    manifest = {
+        "format": 1,
+        "digest": generation.digest,
+        "skeleton": generation.skeleton,
+        "files": [
+            {
+                "path": file.path,
+                "sha256": file.digest,
+                "effect": str(file.effect),
+                "secret": file.secret,
+                "table": file.table,
+            }
+            for file in generation.files
+        ],
+    }
+    return (json.dumps(manifest, indent=1) + "\n").encode()
+
+
+def _write(path: Path, content: bytes, secret: bool) -> None:  # noqa: FBT001 - a file mode
+    """Write a whole file by rename; a crash leaves the old content or the new one."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(beside, flags, 0o600 if secret else 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    beside.replace(path)
+
+
+def _sync_directories(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
