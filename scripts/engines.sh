@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Builds engine roots: directory trees of another Debian release from which the engines run, so
+# that both generations are tried on one machine. They live in the cache folder; a second run
+# finds them good and does nothing.
+#
+#   engines.sh [RELEASE...]    trixie, bookworm, sid; without one, every generation we promise
+#                              that this machine is not itself
+#   engines.sh --path NAME     print where the root debian12, debian13 or debian-sid is
+#
+# MIRROR=URL overrides the mirror this machine's apt uses.
+set -euo pipefail
+
+checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/steps.sh
+. "$checkout/scripts/steps.sh"
+
+readonly roots=${SBCCTL_ENGINES:-$(cache_folder)/engines}
+readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+root_name() {
+    case $1 in
+        bookworm) echo debian12 ;;
+        trixie) echo debian13 ;;
+        sid) echo debian-sid ;;
+        *) stop "no engine root is known for the release '$1'" 'use trixie, bookworm or sid' ;;
+    esac
+}
+
+packages() {
+    printf '%s\n' kamailio kamailio-tls-modules kamailio-sqlite-modules rtpengine-daemon \
+        ca-certificates
+    # The TLS stack we run (docs/decisions/0003-tls-stack.md); only Debian 13 packages it.
+    if [ "$1" = trixie ]; then printf '%s\n' kamailio-tls-wolfssl-modules; fi
+}
+
+# The mirror of this machine's apt: where it takes the main part of its own Debian release from.
+mirror() {
+    local found
+    if [ -n "${MIRROR:-}" ]; then
+        printf '%s\n' "$MIRROR"
+        return
+    fi
+    # Origin and label are known once the lists were read; before that the release's name is.
+    found=$(apt-get indextargets --format '$(ORIGIN)/$(LABEL)/$(COMPONENT) $(SITE)' \
+        'Created-By: Packages' | sed -n 's#^Debian/Debian/main ##p' | head -n 1)
+    if [ -z "$found" ]; then
+        found=$(apt-get indextargets --format '$(RELEASE)/$(COMPONENT) $(SITE)' \
+            'Created-By: Packages' | sed -n "s#^$(host_release)/main ##p" | head -n 1)
+    fi
+    case $found in
+        http://* | https://* | file:/*) printf '%s\n' "$found" ;;
+        *) stop "apt's sources name no Debian mirror that debootstrap can read: '$found'" \
+            'name one: make engines MIRROR=URL' ;;
+    esac
+}
+
+host_release() { . /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}"; }
+
+# in_root ROOT PROGRAM ARGUMENT...: run a program of an engine root.
+in_root() {
+    local root=$1
+    shift
+    bwrap --bind "$root" / --dev /dev --proc /proc --tmpfs /tmp -- "$@"
+}
+
+# A root is good when its package database names all packages and both daemons answer.
+is_good() {
+    local root=$1 release=$2 package
+    if [ ! -d "$root" ]; then return 1; fi
+    for package in $(packages "$release"); do
+        if [ "$(dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${db:Status-Status}' "$package" \
+            2>/dev/null)" != installed ]; then
+            return 1
+        fi
+    done
+    in_root "$root" kamailio -v >/dev/null 2>&1 && in_root "$root" rtpengine --version >/dev/null 2>&1
+}
+
+say_versions() {
+    local root=$1 kamailio rtpengine
+    kamailio=$(in_root "$root" kamailio -v | sed -n 's/^version: kamailio \([^ ]*\).*/\1/p')
+    rtpengine=$(in_root "$root" rtpengine --version 2>&1 | sed -n 's/^Version: \([^ ]*\).*/\1/p')
+    printf '  ok    %-12s kamailio %s, rtpengine %s\n' "$(basename "$root")" "$kamailio" "$rtpengine" >&2
+}
+
+# debootstrap in mount and process namespaces of its own: whatever it mounts or starts is gone
+# with it, also after Ctrl-C. apt's proxy is handed on, because debootstrap asks wget.
+bootstrap() {
+    local release=$1 tree=$2 from=$3 proxy=''
+    eval "$(apt-config shell proxy Acquire::http::Proxy)"
+    if [ -n "$proxy" ]; then export http_proxy=$proxy; fi
+    unshare --mount --pid --fork --kill-child debootstrap --variant=minbase --keyring="$keyring" \
+        --include="$(packages "$release" | paste -sd,)" "$release" "$tree" "$from"
+    rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
+    chmod 755 "$tree"
+}
+
+# The part of a build that runs as root.
+build_as_root() {
+    local release=$1 root=$2 from=$3
+    tree=$(dirname "$root")/.building-$(basename "$root") # not local: the trap outlives this
+    trap 'rm -rf "$tree"' EXIT
+    trap 'exit 130' INT TERM HUP
+    rm -rf "$tree" # of a run that was killed
+    bootstrap "$release" "$tree" "$from"
+    is_good "$tree" "$release"
+    rm -rf "$root"
+    mv "$tree" "$root"
+}
+
+build() {
+    local release=$1 name root from
+    name=$(root_name "$release")
+    root=$roots/$name
+    mkdir -p "$roots"
+    # One build of one root at a time; who waited finds it finished.
+    exec 8>"$roots/.lock-$name"
+    flock 8
+    if ! is_good "$root" "$release"; then
+        command -v debootstrap >/dev/null ||
+            stop 'debootstrap is not installed, so no engine root can be built' 'run: make setup'
+        from=$(mirror)
+        step "build $name from $release (about a minute)" as_root "$BASH" \
+            "$checkout/scripts/engines.sh" --as-root "$release" "$root" "$from" ||
+            stop "the engine root $name could not be built, and an older one is untouched" \
+                "see above; is $from reachable? another mirror: MIRROR=URL"
+    fi
+    say_versions "$root"
+    exec 8>&-
+}
+
+# The generations we promise (Debian 12 and 13) without the one this machine is.
+default_releases() {
+    local release
+    for release in bookworm trixie; do
+        if [ "$release" != "$(host_release)" ]; then echo "$release"; fi
+    done
+}
+
+main() {
+    local release
+    trap end_step EXIT
+    case ${1:-} in
+        --path) printf '%s\n' "$roots/${2:?a name such as debian13}" ;;
+        --as-root) shift && build_as_root "$@" ;;
+        *)
+            # shellcheck disable=SC2046 # one word per release
+            for release in ${*:-$(default_releases)}; do build "$release"; done
+            ;;
+    esac
+}
+
+main "$@"
