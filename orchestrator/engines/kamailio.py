@@ -1,0 +1,281 @@
+"""Kamailio in its own words: what it is, whether it takes a config, what it runs, what it sees.
+
+``ok`` is no proof (engines.md section 0): after every reload the running server is asked what it
+holds now. Letters of dispatcher states and names of RPC methods stay in this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator import errors
+from orchestrator.engines import kamailio_rpc
+from orchestrator.host import process
+
+_VERSION = re.compile(r"version: kamailio (\d+)\.(\d+)\.(\d+)")
+_COMPLAINT = re.compile(r"(CRITICAL|ERROR|parse error|not found|failed|could not)", re.IGNORECASE)
+_CLUTTER = re.compile(r"^\s*\d+\(\d+\)\s+|<core> \[[^]]*\]: \w+\(\): |\[[\w/.]+:\d+\]: \w+\(\): ")
+_CHECK_SECONDS = 30.0
+_READY_POLL = 0.05
+_UAC_MARGIN = 1.5
+_LONGEST_TIMER = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Which Kamailio is installed.
+
+    Attributes:
+        version: For example ``(6, 0, 1)``.
+        tls: The TLS module to load: wolfSSL where the distribution has it (engines2.md 2).
+        module_path: Directory of its modules.
+    """
+
+    version: tuple[int, int, int]
+    tls: Literal["tls", "tls_wolfssl"]
+    module_path: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Destination:
+    """One destination as Kamailio holds it; ``state`` in its letters, such as ``AP``."""
+
+    set_id: int
+    uri: str
+    state: str = ""
+
+
+def probe_facts(root: process.EngineRoot | None) -> Program:
+    """Find out which Kamailio is installed, on this machine or in an engine root.
+
+    Raises:
+        HostError: It, or its TLS module, is missing; the hint names the package.
+    """
+    ran = process.run(["kamailio", "-v"], timeout=10, root=root)
+    match = _VERSION.search(ran.out)
+    if match is None:
+        raise errors.HostError(
+            "kamailio -v did not tell its version",
+            hint=f"run it by hand: it said {(ran.out or ran.err).strip()[:200]!r}",
+        )
+    top = Path(root.path) if root else Path("/")
+    folders = sorted(top.glob("usr/lib/*/kamailio/modules"))
+    folders += [path for path in (top / "usr/lib/kamailio/modules",) if path.is_dir()]
+    for name in ("tls_wolfssl", "tls"):
+        for folder in folders:
+            if (folder / f"{name}.so").exists():
+                tls: Literal["tls", "tls_wolfssl"] = "tls" if name == "tls" else "tls_wolfssl"
+                path = f"/{folder.relative_to(top)}"
+                version = (int(match[1]), int(match[2]), int(match[3]))
+                return Program(version=version, tls=tls, module_path=path)
+    raise errors.HostError(
+        "Kamailio's TLS module is not installed",
+        hint="install it: apt-get install kamailio-tls-modules"
+        " (on Debian 13 rather kamailio-tls-wolfssl-modules)",
+    )
+
+
+def check_config(config: Path, root: process.EngineRoot | None) -> None:
+    """Let Kamailio check a config file and what it includes, without starting.
+
+    Raises:
+        EngineRefused: It does not take it; its complaints, with file and line, are the words.
+    """
+    ran = process.run(
+        ["kamailio", "-c", "-E", "-f", str(config)],
+        timeout=_CHECK_SECONDS,
+        root=root,
+    )
+    said = f"{ran.err}\n{ran.out}"
+    if ran.code != 0:
+        raise errors.EngineRefused(
+            "Kamailio does not accept the configuration",
+            words=complaints(said),
+            hint="this is a fault of sbcctl; please report it with your site.yaml",
+        )
+
+
+def complaints(log: str, limit: int = 6) -> str:
+    """The lines of Kamailio's log that say what is wrong, without its clutter."""
+    lines = [_CLUTTER.sub("", line).strip() for line in log.splitlines()]
+    wrong = [line for line in lines if _COMPLAINT.search(line)]
+    return "\n".join((wrong or [line for line in lines if line])[:limit])
+
+
+def wait_ready(
+    rpc: kamailio_rpc.Rpc,
+    sockets: frozenset[str],
+    *,
+    seconds: float,
+    check_alive: Callable[[], None],
+) -> None:
+    """Wait until Kamailio answers and holds the sockets that were asked for.
+
+    5.6.3 drops a listener it cannot resolve and starts all the same (engines.md 14.1), so the
+    sockets are read back. ``check_alive`` is called at each turn and raises when it has died.
+
+    Raises:
+        EngineSilent: It did not answer in time.
+        EngineRefused: It runs without some of the sockets; they are named.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        check_alive()
+        try:
+            held = read_sockets(rpc)
+            break
+        except errors.EngineSilent:
+            if time.monotonic() > end:
+                raise
+        time.sleep(_READY_POLL)
+    missing = sockets - held
+    if missing:
+        raise errors.EngineRefused(
+            f"Kamailio runs, but does not listen on {', '.join(sorted(missing))}",
+            words="it listens on " + ", ".join(sorted(held)),
+            hint="see whether the address is on this host and teams.fqdn resolves (engines log)",
+        )
+
+
+def read_sockets(rpc: kamailio_rpc.Rpc) -> frozenset[str]:
+    """The sockets Kamailio listens on, each as ``udp:192.0.2.10:5060``."""
+    result = rpc.call("core.sockets_list", timeout=0.5)
+    entries = result if isinstance(result, list) else [result]
+    found: set[str] = set()
+    for entry in entries:
+        held = entry.get("socket", entry) if isinstance(entry, dict) else None
+        if isinstance(held, dict) and "proto" in held:
+            address = str(held.get("address", "")).strip("[]")
+            found.add(f"{held['proto']}:{_bracketed(address)}:{held.get('port')}")
+    return frozenset(found)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def running_skeleton(rpc: kamailio_rpc.Rpc) -> str:
+    """Which skeleton the running Kamailio was started with; empty when it is not ours."""
+    try:
+        return str(rpc.call("cfg.get", "sbc", "skeleton"))
+    except errors.EngineRefused:
+        return ""
+
+
+def reload_dispatcher(rpc: kamailio_rpc.Rpc) -> None:
+    """Read dispatcher.list again; calls go on, states set by RPC are lost (engines2.md 5)."""
+    rpc.call("dispatcher.reload")
+
+
+def reload_table(rpc: kamailio_rpc.Rpc, name: str) -> None:
+    """Read one htable again; calls go on."""
+    rpc.call("htable.reload", name)
+
+
+def reload_addresses(rpc: kamailio_rpc.Rpc) -> None:
+    """Read the allowed source addresses again; calls go on."""
+    rpc.call("permissions.addressReload")
+
+
+def reload_tls(rpc: kamailio_rpc.Rpc) -> None:
+    """Read TLS profiles and certificates again; connections stay. Never on Kamailio < 6.0."""
+    rpc.call("tls.reload")
+
+
+def destinations(rpc: kamailio_rpc.Rpc) -> tuple[Destination, ...]:
+    """Every destination Kamailio holds, sorted; none is an empty tuple.
+
+    Raises:
+        EngineSilent: Also when there are so many that the answer does not fit a datagram.
+    """
+    try:
+        result = rpc.call("dispatcher.list")
+    except errors.EngineRefused as refusal:
+        if "no destination" in refusal.words.lower():
+            return ()
+        raise
+    return tuple(sorted(_flattened(result)))
+
+
+def _flattened(result: kamailio_rpc.Json) -> Iterator[Destination]:
+    for record in _parts(result, "RECORDS"):
+        for group in _parts(record, "SET"):
+            set_id = int(str(group.get("ID", 0)))
+            for target in _parts(group, "TARGETS"):
+                for held in _parts(target, "DEST"):
+                    yield Destination(set_id, str(held.get("URI")), str(held.get("FLAGS", "")))
+
+
+def _parts(value: kamailio_rpc.Json, key: str) -> Iterator[dict[str, kamailio_rpc.Json]]:
+    """The structures below a key: Kamailio writes one as an object, several as an array."""
+    below = value.get(key) if isinstance(value, dict) else None
+    for part in below if isinstance(below, list) else [below]:
+        if isinstance(part, dict):
+            yield part
+
+
+def table_value(rpc: kamailio_rpc.Rpc, table: str, key: str) -> str | None:
+    """The value an htable holds for a key; None when it holds none."""
+    try:
+        result = rpc.call("htable.get", table, key)
+    except errors.EngineRefused:
+        return None
+    for held in _parts(result, "item"):
+        return str(held.get("value"))
+    return None
+
+
+def send_options(rpc: kamailio_rpc.Rpc, uri: str, *, identity: str, socket: str) -> int | None:
+    """Send OPTIONS through the running Kamailio and wait for the final answer.
+
+    Blocks for at most tm's ``fr_timer`` and a little more, so that Kamailio's one RPC worker is
+    never left busy; where that timer is over ten seconds nothing is sent.
+
+    Args:
+        rpc: The running Kamailio.
+        uri: Where to, for example ``sip:sip.pstnhub.microsoft.com:5061;transport=tls``.
+        identity: Our SIP URI, for From.
+        socket: The socket to send from, ``tls:203.0.113.10:5061``; Kamailio's choice when empty.
+
+    Returns:
+        The status code, or None when nobody answered or it could not be sent.
+    """
+    timer = int(str(rpc.call("cfg.get", "tm", "fr_timer"))) / 1000
+    if timer > _LONGEST_TIMER:
+        return None
+    headers = (
+        f"From: <{identity}>;tag={secrets.token_hex(6)}\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
+    )
+    try:
+        result = rpc.call(
+            "tm.t_uac_wait_block",
+            "OPTIONS",
+            uri,
+            ".",
+            socket or ".",
+            headers,
+            timeout=timer + _UAC_MARGIN,
+        )
+    except errors.EngineRefused:
+        return None
+    code = int(str(result.get("code", 0))) if isinstance(result, dict) else 0
+    # tm answers in the peer's place with 408 and 477 when nobody was reached.
+    return None if code in (0, 408, 477) else code
+
+
+def log_complaints(log: Path, since: int) -> str:
+    """What Kamailio complained about in its log after byte ``since``."""
+    try:
+        with log.open("rb") as lines:
+            lines.seek(since)
+            text = lines.read(1_000_000).decode("utf-8", "replace")
+    except OSError as error:
+        return f"(its log {log} cannot be read: {os.strerror(error.errno or 0)})"
+    return complaints(text)
