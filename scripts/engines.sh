@@ -3,8 +3,8 @@
 # that both generations are tried on one machine. They live in the cache folder; a second run
 # finds them good and does nothing.
 #
-#   engines.sh [RELEASE...]    trixie, bookworm, sid; without one, every generation we promise
-#                              that this machine is not itself
+#   engines.sh [RELEASE...]    trixie, bookworm, sid, or the names of their roots; without one,
+#                              every generation we promise that this machine is not itself
 #   engines.sh --path NAME     print where the root debian12, debian13 or debian-sid is
 #
 # MIRROR=URL overrides the mirror this machine's apt uses.
@@ -22,7 +22,15 @@ root_name() {
         bookworm) echo debian12 ;;
         trixie) echo debian13 ;;
         sid) echo debian-sid ;;
-        *) stop "no engine root is known for the release '$1'" 'use trixie, bookworm or sid' ;;
+    esac
+}
+
+release_of() {
+    case $1 in
+        bookworm | debian12) echo bookworm ;;
+        trixie | debian13) echo trixie ;;
+        sid | debian-sid) echo sid ;;
+        *) stop "no engine root is known by the name '$1'" 'use debian12, debian13 or debian-sid' ;;
     esac
 }
 
@@ -109,7 +117,8 @@ build_as_root() {
 }
 
 build() {
-    local release=$1 name root from
+    local release name root from
+    release=$(release_of "$1")
     name=$(root_name "$release")
     root=$roots/$name
     mkdir -p "$roots"

@@ -1,0 +1,69 @@
+# The workbench: every target is one sentence, `make` alone lists them.
+
+.POSIX:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+PYTHON = .venv/bin/python
+# Everything that is ours and is Python.
+SOURCES = orchestrator rtpengine_ng tests bench
+# make demo ENGINES=debian13: take the engines from an engine root instead of this machine.
+ENGINES =
+# make engines RELEASE=sid: build the root of one release only.
+RELEASE =
+# make test TESTS=tests/site: run a part of the tests.
+TESTS =
+
+.PHONY: help setup demo test check fmt fmt-check lint types layers shape golden engines bench clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | \
+	  awk '{ printf "  %s %-10s", $$1, $$2; $$1 = $$2 = ""; print }'
+
+setup: ## Install what is missing: Debian's packages and .venv.
+	@scripts/setup.sh
+
+demo: setup ## Run the lab: a working SBC on this machine and calls through it (ENGINES=debian13).
+	@if [ -z "$(ENGINES)" ]; then exec .venv/bin/sbcctl lab run; fi; \
+	  scripts/engines.sh $(ENGINES) && \
+	  exec .venv/bin/sbcctl --engine-root "$$(scripts/engines.sh --path $(ENGINES))" lab run
+
+test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
+	@$(PYTHON) -m pytest $(TESTS)
+
+check: fmt-check lint types layers shape ## Check format, lint, types, floors and shape; runs no engine.
+
+fmt: setup ## Format the Python sources.
+	@$(PYTHON) -m ruff format --quiet $(SOURCES)
+	@$(PYTHON) -m ruff check --quiet --select I --fix $(SOURCES)
+
+fmt-check: setup ## Check the format of the Python sources.
+	@$(PYTHON) -m ruff format --quiet --check $(SOURCES)
+
+lint: setup ## Check the sources with ruff, the words with codespell, the shell with shellcheck.
+	@$(PYTHON) -m ruff check --quiet $(SOURCES)
+	@$(PYTHON) -m codespell_lib
+	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh .ci/run; fi
+
+types: setup ## Check the types with mypy.
+	@$(PYTHON) -m mypy --no-error-summary
+
+layers: setup ## Check that imports go down only.
+	@.venv/bin/lint-imports --no-logo --no-cache
+
+shape: setup ## Check the sizes of functions and files, and the map in the README.
+	@$(PYTHON) -m pytest -q --no-header tests/test_shape.py
+
+golden: setup ## Write the expected files of every example anew; review the difference.
+	@SBCCTL_GOLDEN=write $(PYTHON) -m pytest -q tests/golden
+
+engines: setup ## Build the engine roots in the cache folder (RELEASE=trixie, bookworm or sid).
+	@scripts/engines.sh $(RELEASE)
+
+bench: setup ## Run the benchmarks: ratios measured side by side.
+	@for each in bench/*.py; do echo "$$each"; $(PYTHON) "$$each" || exit; done
+
+clean: ## Remove what was built in the checkout; the cache folder stays.
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf lab-report lab-report.html
+	@find orchestrator rtpengine_ng tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
