@@ -13,9 +13,10 @@ set -euo pipefail
 checkout=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/steps.sh
 . "$checkout/scripts/steps.sh"
+# shellcheck source=scripts/debian.sh
+. "$checkout/scripts/debian.sh"
 
 readonly roots=${SBCCTL_ENGINES:-$(cache_folder)/engines}
-readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 root_name() {
     case $1 in
@@ -40,29 +41,6 @@ packages() {
     # The TLS stack we run (docs/decisions/0003-tls-stack.md); only Debian 13 packages it.
     if [ "$1" = trixie ]; then printf '%s\n' kamailio-tls-wolfssl-modules; fi
 }
-
-# The mirror of this machine's apt: where it takes the main part of its own Debian release from.
-mirror() {
-    local found
-    if [ -n "${MIRROR:-}" ]; then
-        printf '%s\n' "$MIRROR"
-        return
-    fi
-    # Origin and label are known once the lists were read; before that the release's name is.
-    found=$(apt-get indextargets --format '$(ORIGIN)/$(LABEL)/$(COMPONENT) $(SITE)' \
-        'Created-By: Packages' | sed -n 's#^Debian/Debian/main ##p' | head -n 1)
-    if [ -z "$found" ]; then
-        found=$(apt-get indextargets --format '$(RELEASE)/$(COMPONENT) $(SITE)' \
-            'Created-By: Packages' | sed -n "s#^$(host_release)/main ##p" | head -n 1)
-    fi
-    case $found in
-        http://* | https://* | file:/*) printf '%s\n' "$found" ;;
-        *) stop "apt's sources name no Debian mirror that debootstrap can read: '$found'" \
-            'name one: make engines MIRROR=URL' ;;
-    esac
-}
-
-host_release() { . /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}"; }
 
 # in_root ROOT PROGRAM ARGUMENT...: run a program of an engine root.
 in_root() {
@@ -91,18 +69,6 @@ say_versions() {
     printf '  ok    %-12s kamailio %s, rtpengine %s\n' "$(basename "$root")" "$kamailio" "$rtpengine" >&2
 }
 
-# debootstrap in mount and process namespaces of its own: whatever it mounts or starts is gone
-# with it, also after Ctrl-C. apt's proxy is handed on, because debootstrap asks wget.
-bootstrap() {
-    local release=$1 tree=$2 from=$3 proxy=''
-    eval "$(apt-config shell proxy Acquire::http::Proxy)"
-    if [ -n "$proxy" ]; then export http_proxy=$proxy; fi
-    unshare --mount --pid --fork --kill-child debootstrap --variant=minbase --keyring="$keyring" \
-        --include="$(packages "$release" | paste -sd,)" "$release" "$tree" "$from"
-    rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
-    chmod 755 "$tree"
-}
-
 # The part of a build that runs as root.
 build_as_root() {
     local release=$1 root=$2 from=$3
@@ -110,7 +76,7 @@ build_as_root() {
     trap 'rm -rf "$tree"' EXIT
     trap 'exit 130' INT TERM HUP
     rm -rf "$tree" # of a run that was killed
-    bootstrap "$release" "$tree" "$from"
+    bootstrap "$release" "$tree" "$from" "$(packages "$release" | paste -sd,)"
     is_good "$tree" "$release"
     rm -rf "$root"
     mv "$tree" "$root"
