@@ -1,0 +1,160 @@
+"""What the servers of the lab's internet read and say: BIND, pebble, DNS and HTTP; pure but one.
+
+``private_named`` copies a program; everything else turns values into text and back.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import secrets
+import shutil
+import socket
+import struct
+from pathlib import Path
+
+from orchestrator.host import process
+from orchestrator.lab import addresses, authority
+
+ZONES = ("example.com", "example.net", "pstnhub.microsoft.com")
+"""The zones the lab's DNS answers for; every other question is refused."""
+
+_A = 1
+_HEADER = struct.Struct("!HHHHHH")
+_RECORD = struct.Struct("!HHIH")
+
+
+def bind_files(folder: str) -> dict[str, str]:
+    """The files BIND reads, by name: its configuration and one for each zone.
+
+    No control channel, no recursion, no file outside *folder*, and short lives of the records,
+    so that a changed answer is seen soon (EP-10).
+    """
+    options = f"""options {{
+  directory "{folder}";
+  listen-on port 53 {{ {addresses.DNS_ADDRESS}; }};
+  listen-on-v6 {{ none; }};
+  pid-file none;
+  lock-file none;
+  session-keyfile "{folder}/session.key";
+  recursion no;
+  dnssec-validation no;
+  allow-query {{ any; }};
+  notify no;
+}};
+controls {{ }};
+"""
+    zones = "".join(
+        f'zone "{zone}" {{ type primary; file "{folder}/{zone}"; }};\n' for zone in ZONES
+    )
+    files = {zone: _zone(zone) for zone in ZONES}
+    return {"named.conf": options + zones, **files}
+
+
+def _zone(zone: str) -> str:
+    lines = [
+        "$TTL 5",
+        f"@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 5",
+        f"@ NS ns.{zone}.",
+        f"ns A {addresses.DNS_ADDRESS}",
+    ]
+    lines += [
+        f"{name}. A {address}"
+        for name, address in addresses.HOSTS.items()
+        if name.endswith(f".{zone}")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def private_named(folder: Path) -> str:
+    """Copy BIND's program into *folder* and return the copy's path.
+
+    Debian confines /usr/sbin/named with AppArmor to its own directories, which are not ours to
+    write to; the profile goes by the program's path.
+
+    Raises:
+        HostError: BIND is not installed.
+    """
+    copy = folder / "named"
+    shutil.copy(process.find_program("named"), copy)
+    return str(copy)
+
+
+def pebble_config(identity: authority.Identity) -> dict[str, object]:
+    """What pebble reads: it listens like a public CA and validates on port 80 (HTTP-01)."""
+    host, port = addresses.ACME_MANAGEMENT
+    return {
+        "pebble": {
+            "listenAddress": f"{addresses.ACME_ADDRESS}:443",
+            "managementListenAddress": f"{host}:{port}",
+            "certificate": str(identity.chain),
+            "privateKey": str(identity.key),
+            "httpPort": 80,
+            "tlsPort": 443,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": False,
+        }
+    }
+
+
+def get(connected: socket.socket, host: str, path: str) -> str:
+    """GET *path* over a connected (TLS) socket and return the body of a 200 answer.
+
+    Raises:
+        OSError: Any other answer, or none.
+    """
+    connection = http.client.HTTPConnection(host)
+    connection.sock = connected
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read().decode("utf-8")
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP answer from {host}: {error}") from error
+    if answer.status != 200:
+        raise OSError(f"{host} answered {answer.status} to GET {path}")
+    return body
+
+
+def dns_question(name: str) -> bytes:
+    """A DNS query for the A records of *name* (RFC 1035 section 4)."""
+    labels = b"".join(bytes([len(part)]) + part.encode("ascii") for part in name.split("."))
+    header = _HEADER.pack(secrets.randbits(16), 0x0100, 1, 0, 0, 0)
+    return header + labels + b"\0" + struct.pack("!HH", _A, 1)
+
+
+def dns_addresses(answer: bytes) -> tuple[str, ...]:
+    """The IPv4 addresses in a DNS answer; none when the name has none.
+
+    Raises:
+        OSError: This is not an answer.
+    """
+    try:
+        _, flags, questions, answers, _, _ = _HEADER.unpack_from(answer)
+        at = _HEADER.size
+        for _ in range(questions):
+            at = _after_name(answer, at) + 4
+        found = []
+        for _ in range(answers):
+            at = _after_name(answer, at)
+            kind, _, _, length = _RECORD.unpack_from(answer, at)
+            at += _RECORD.size
+            if kind == _A:
+                found.append(str(ipaddress.IPv4Address(answer[at : at + length])))
+            at += length
+    except (struct.error, IndexError, ValueError) as error:
+        raise OSError("this is no DNS answer") from error
+    if not flags & 0x8000:
+        raise OSError("this is no DNS answer")
+    return tuple(found)
+
+
+def _after_name(message: bytes, at: int) -> int:
+    """Where the name that begins at *at* ends; a pointer ends it (RFC 1035 section 4.1.4)."""
+    while True:
+        length = message[at]
+        if length >= 0xC0:
+            return at + 2
+        at += 1 + length
+        if length == 0:
+            return at
