@@ -34,11 +34,11 @@ make_base() {
     mv "$base.building" "$base"
 }
 
-# Paths that pip's settings name (package folders on this machine); a fresh machine has none.
+# Folders of this machine that pip's settings name; most machines have none. An index's pages
+# link to files beside its folder simple/, so its parent is handed in.
 pip_folders() {
-    python3 -m pip config list 2>/dev/null |
-        grep -oE "(file://|find-links=')[^ ']+|file://[^ ']+" |
-        sed -E "s#^(file://|find-links=')##" | grep '^/' | sort -u || true
+    python3 -m pip config list 2>/dev/null | tr "' " '\n\n' |
+        sed -nE 's#^file://##; s#/simple/?$##; /^\/./p' | sort -u
 }
 
 # What a fresh machine would be told by whoever runs it: how to reach mirrors and indexes.
