@@ -262,7 +262,7 @@ class Console:
             if words:
                 fields["words"] = words
             if problems:
-                fields["problems"] = [_problem_as_json(problem) for problem in problems]
+                fields["problems"] = [problem_as_json(problem) for problem in problems]
             self._write_object("error", fields, error.exit_code)
         elif self.output is Output.GITHUB:
             self._annotate(error, problems)
@@ -275,6 +275,12 @@ class Console:
             if error.hint:
                 self._line(f"  {self._paint('hint', Ink.HINT)}: {visible(error.hint)}")
 
+    def hints(self, problems: Sequence[errors.Problem]) -> None:
+        """Show to stderr what is allowed in site.yaml but probably not meant."""
+        if self.output is Output.TEXT and not self.quiet:
+            for problem in problems:
+                self._line("\n".join(self._problem_lines(problem, kind="hint", ink=Ink.HINT)))
+
     def _show_problems(self, problems: Sequence[errors.Problem]) -> None:
         for problem in problems[:MOST_PROBLEMS]:
             self._line("\n".join(self._problem_lines(problem)))
@@ -284,15 +290,17 @@ class Console:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         self._line(f"{count} in site.yaml; nothing was changed")
 
-    def _problem_lines(self, problem: errors.Problem) -> list[str]:
-        mark = self._paint(f"error[{problem.id}]", Ink.BAD)
+    def _problem_lines(
+        self, problem: errors.Problem, *, kind: str = "error", ink: Ink = Ink.BAD
+    ) -> list[str]:
+        mark = self._paint(f"{kind}[{problem.id}]", ink)
         where = f"{visible(str(problem.position))}: " if problem.position else ""
         lines = [f"{where}{mark}: {visible(problem.message)}"]
         hint = f"{self._paint('hint', Ink.HINT)}: {visible(problem.hint)}" if problem.hint else ""
         if problem.position and problem.source.strip():
             text, caret = _source_window(problem.source, problem.position.column)
             lines.append(f"{problem.position.line:>6} | {text}")
-            lines.append(f"       | {' ' * caret}{self._paint('^', Ink.BAD)}  {hint}".rstrip())
+            lines.append(f"       | {' ' * caret}{self._paint('^', ink)}  {hint}".rstrip())
         elif hint:
             lines.append(f"       {hint}")
         return lines
@@ -342,7 +350,8 @@ def _source_window(source: str, column: int) -> tuple[str, int]:
     return f"{left}{visible(part)}{right}", len(left) + _columns(before)
 
 
-def _problem_as_json(problem: errors.Problem) -> dict[str, object]:
+def problem_as_json(problem: errors.Problem) -> dict[str, object]:
+    """A Problem as JSON: id, message, hint, path, file, line and column."""
     place = problem.position
     return {
         "id": problem.id,

@@ -33,6 +33,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9]{1,15}")
 _SIP_USER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 _GATEWAY = re.compile(
     r"sip:(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?:;transport=(?P<transport>[a-z]+))?"
@@ -48,6 +50,26 @@ def _checked_name(text: str) -> str:
 def _checked_host(text: str) -> str:
     if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
         raise ValueError("this is not a host name or an address")
+    if text.rsplit(".", 1)[-1].isdigit():
+        # Names do not end in digits only, so this was meant as an address (RFC 1123 2.1).
+        _checked_address(text, ipaddress.IPv4Address)
+    return text.lower()
+
+
+def _checked_address(text: str, kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
+    try:
+        kind(text)
+    except ValueError as error:
+        raise ValueError("this is not a host name or an address") from error
+
+
+def _checked_gateway_host(text: str) -> str:
+    """A name, an IPv4 address, or an IPv6 address in brackets."""
+    if not text.startswith("["):
+        return _checked_host(text)
+    _checked_address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address)
+    if not text.endswith("]") or "%" in text:
+        raise ValueError("an IPv6 address stands in brackets and has no zone: [2001:db8::1]")
     return text.lower()
 
 
@@ -74,11 +96,26 @@ def _checked_user(text: str) -> str:
     return text
 
 
+def _checked_path(text: str) -> str:
+    if not _PLAIN_PATH.fullmatch(text):
+        raise ValueError("an absolute path is needed, of letters, digits and _ . / + @ -")
+    return text
+
+
+def _plain_digits(value: object) -> object:
+    # int() takes 5_060, 5060.0 and blanks as well; what an operator reads is what counts.
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        raise ValueError("a whole number is needed")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_checked_name)]
 Fqdn = Annotated[str, AfterValidator(_checked_fqdn)]
 Number = Annotated[str, AfterValidator(_checked_number)]
 SipUser = Annotated[str, AfterValidator(_checked_user)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+PlainPath = Annotated[str, AfterValidator(_checked_path)]
+Whole = Annotated[int, BeforeValidator(_plain_digits)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class Cloud(StrEnum):
@@ -132,7 +169,7 @@ class Secret(Part):
 class Gateway(Part):
     """One address of a trunk, written as a SIP URI."""
 
-    host: str
+    host: Annotated[str, AfterValidator(_checked_gateway_host)]
     """Address or name of the gateway."""
     port: Port = 5060
     """Port the gateway listens on."""
@@ -151,12 +188,7 @@ def _gateway_from_text(value: object) -> object:
     match = _GATEWAY.fullmatch(value)
     if match is None:
         raise ValueError("a gateway reads sip:HOST, sip:HOST:PORT or sip:HOST:PORT;transport=udp")
-    host = match["host"]
-    if host.startswith("["):
-        ipaddress.IPv6Address(host[1:-1])
-    else:
-        host = _checked_host(host)
-    parts: dict[str, str] = {"host": host}
+    parts: dict[str, str] = {"host": _checked_gateway_host(match["host"])}
     if match["port"]:
         parts["port"] = match["port"]
     if match["transport"]:
@@ -201,9 +233,9 @@ class Teams(Part):
     """commercial (also GCC), gcc-high or dod; decides names and networks (EP-1, EP-2, EP-4)."""
     networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)] | None = None
     """Networks Microsoft signals from; by default those of the cloud (EP-4)."""
-    trusted_roots: Annotated[str, Field(min_length=1)] = "/etc/ssl/certs/ca-certificates.crt"
+    trusted_roots: PlainPath = "/etc/ssl/certs/ca-certificates.crt"
     """PEM file of the CAs that may vouch for Microsoft; the distribution's holds all (TLS-9)."""
-    options_interval: Annotated[int, Field(ge=5, le=300)] = 60
+    options_interval: Annotated[Whole, Field(ge=5, le=300)] = 60
     """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
 
 
@@ -302,16 +334,17 @@ class Media(Part):
     """UDP ports for RTP and RTCP; a call takes four."""
 
 
+Risk = Literal["kamailio before 6.0 can be crashed by concurrent TLS handshakes"]
+
+
 class Engines(Part):
     """Settings of the engines themselves; the defaults suit one company."""
 
-    accept_risk: Literal["kamailio before 6.0 can be crashed by concurrent TLS handshakes"] | None = (
-        None
-    )
+    accept_risk: Risk | None = None
     """Repeat the sentence to run a public Teams listener on Kamailio before 6.0."""
-    shared_memory: Annotated[int, Field(ge=64, le=65536)] = 256
+    shared_memory: Annotated[Whole, Field(ge=64, le=65536)] = 256
     """MiB of shared memory for Kamailio."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    workers: Annotated[Whole, Field(ge=1, le=64)] = 4
     """Kamailio's UDP workers, and its TCP and TLS workers where the version allows several."""
 
 

@@ -1,0 +1,330 @@
+"""What no single field can know: references, overlaps and limits across a site.
+
+Pure: a Site in, every Problem out. Two lists: :func:`find_problems` names what would break calls
+or lock the site out, :func:`find_hints` what is allowed but probably not meant. Neither knows
+where things stand in the file; ``load`` fills that in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+
+from orchestrator import errors
+from orchestrator.site import model
+
+NG_PORT = 2223
+"""UDP port of RTPEngine's control protocol on the loopback address."""
+
+_MICROSOFT = tuple(
+    ipaddress.ip_network(network)
+    for network in ("52.112.0.0/14", "52.122.0.0/15", "52.127.88.0/21", "52.127.64.0/21")
+)
+"""Networks of all clouds (EP-4); a trunk is never there, whatever cloud the tenant lives in."""
+
+_MICROSOFT_DOMAINS = ("pstnhub.microsoft.com", "teams.microsoft.us")
+
+# RFC 1918, RFC 6598 and RFC 4193: what the Internet does not route. Not `is_private`, which
+# counts the documentation ranges that labs and examples use.
+_UNROUTED = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Path = tuple[str | int, ...]
+
+
+def find_problems(site: model.Site) -> tuple[errors.Problem, ...]:
+    """Every reason why *site* cannot be served, in no particular order."""
+    return tuple(problem for rule in _RULES for problem in rule(site))
+
+
+def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
+    """What is allowed in *site* but probably not meant; nothing is refused for it."""
+    return tuple(_find_unreachable_address(site))
+
+
+def _address_of(gateway: model.Gateway) -> Address | None:
+    """The address of a gateway, or None when it is a name."""
+    try:
+        return ipaddress.ip_address(gateway.host.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _gateways(site: model.Site) -> Iterator[tuple[str, Path, model.Gateway]]:
+    for name, trunk in site.trunks.items():
+        for number, gateway in enumerate(trunk.gateways):
+            yield name, ("trunks", name, "gateways", number), gateway
+
+
+# -- the node's addresses and ports -----------------------------------------------------------
+
+
+def _find_bad_addresses(site: model.Site) -> Iterator[errors.Problem]:
+    node = site.node
+    for key, address in (
+        ("public_address", node.public_address),
+        ("private_address", node.private_address),
+        ("trunk_address", node.trunk_address),
+    ):
+        # Trunks on the same machine may be served on loopback; Teams is never there.
+        if address is None or (address.is_loopback and key == "trunk_address"):
+            continue
+        kind = _unusable(address)
+        if kind:
+            yield errors.Problem(
+                "unusable-address",
+                f"node.{key} cannot be {address}, {kind}",
+                ("node", key),
+                hint="it is an address of one interface of this machine"
+                if key != "public_address"
+                else "it is the address that teams.fqdn resolves to",
+            )
+
+
+def _unusable(address: Address) -> str:
+    mapped = address.version == 6 and address.ipv4_mapped is not None
+    kinds = (
+        (address.is_loopback, "a loopback address"),
+        (address.is_unspecified, 'the address that means "any"'),
+        (address.is_multicast, "a multicast address"),
+        (address.is_link_local, "a link-local address"),
+        (address.version == 6 and bool(address.scope_id), "an address with a zone"),
+        (mapped, "an IPv4 address written as IPv6"),
+        (address.version == 4 and address.is_reserved, "a reserved address"),
+    )
+    return next((kind for is_so, kind in kinds if is_so), "")
+
+
+def _find_mixed_families(site: model.Site) -> Iterator[errors.Problem]:
+    node, teams = site.node, site.teams
+    public, private = node.public_address, node.private_address
+    if private is not None and private.version != public.version:
+        yield errors.Problem(
+            "address-family",
+            f"node.private_address is IPv{private.version}, and node.public_address "
+            f"is IPv{public.version}",
+            ("node", "private_address"),
+            hint="both carry the same listener, so they are of one family",
+        )
+    networks = teams.networks
+    if networks is None and public.version == 6:
+        yield errors.Problem(
+            "address-family",
+            "node.public_address is IPv6, and Microsoft's default networks are IPv4",
+            ("node", "public_address"),
+            hint="give the IPv4 address, or teams.networks of your own",
+        )
+    elif networks is not None and all(net.version != public.version for net in networks):
+        yield errors.Problem(
+            "address-family",
+            f"none of teams.networks is IPv{public.version} like node.public_address",
+            ("teams", "networks"),
+            hint="Microsoft reaches the public address in its own family",
+        )
+    ours = ipaddress.ip_address(node.trunk_bind)
+    for name, path, gateway in _gateways(site):
+        address = _address_of(gateway)
+        if address is not None and address.version != ours.version:
+            yield errors.Problem(
+                "address-family",
+                f"the gateway {gateway.host} of trunk {name} is IPv{address.version}, and trunks "
+                f"are served on {ours}, IPv{ours.version}",
+                path,
+                hint="set node.trunk_address to an address of the same family",
+            )
+
+
+def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
+    node, teams, acme = site.node, site.teams, site.certificate.acme
+    if node.sip_port == teams.port and node.trunk_bind == node.teams_bind:
+        yield errors.Problem(
+            "port-clash",
+            f"node.sip_port and teams.port are both {teams.port} on {node.teams_bind}",
+            ("node", "sip_port"),
+            hint="trunks usually use 5060, Teams 5061",
+        )
+    if acme is not None:
+        for key, port in (("node.sip_port", node.sip_port), ("teams.port", teams.port)):
+            if acme.http_port == port:
+                yield errors.Problem(
+                    "port-clash",
+                    f"certificate.acme.http_port and {key} are both {port}",
+                    ("certificate", "acme", "http_port"),
+                    hint="the CA connects to port 80",
+                )
+    media = site.media.ports
+    taken = (
+        ("node.sip_port", node.sip_port),
+        ("teams.port", teams.port),
+        ("the control port of RTPEngine", NG_PORT),
+    )
+    for what, port in taken:
+        if media.first <= port <= media.last:
+            yield errors.Problem(
+                "port-clash",
+                f"media.ports {media.first}-{media.last} contains {port}, {what}",
+                ("media", "ports"),
+                hint="the default is 30000-39999",
+            )
+
+
+def _find_wrong_cloud_port(site: model.Site) -> Iterator[errors.Problem]:
+    """EP-2: in the two government clouds the SBC's own port is 5061."""
+    if site.teams.cloud is not model.Cloud.COMMERCIAL and site.teams.port != 5061:
+        yield errors.Problem(
+            "cloud-port",
+            f"teams.port must be 5061 in the cloud {site.teams.cloud} (EP-2)",
+            ("teams", "port"),
+            hint="leave teams.port out",
+        )
+
+
+# -- trunks -----------------------------------------------------------------------------------
+
+
+def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
+    for name, path, gateway in _gateways(site):
+        address = _address_of(gateway)
+        kind = _unusable(address) if address is not None and not address.is_loopback else ""
+        if kind:
+            yield errors.Problem(
+                "unusable-address",
+                f"the gateway of trunk {name} cannot be {gateway.host}, {kind}",
+                path,
+                hint="give the address or the name of the PBX or carrier",
+            )
+        elif _is_this_node(gateway, address, site):
+            yield errors.Problem(
+                "gateway-is-this-node",
+                f"the gateway {gateway.uri} of trunk {name} is this SBC itself",
+                path,
+                hint="calls would go round in a circle; give the PBX or carrier",
+            )
+        elif _is_microsoft(gateway, address, site):
+            yield errors.Problem(
+                "gateway-is-microsoft",
+                f"the gateway {gateway.host} of trunk {name} is one of Microsoft's",
+                path,
+                hint="Teams is no trunk; it is reached without being listed",
+            )
+
+
+def _is_this_node(gateway: model.Gateway, address: Address | None, site: model.Site) -> bool:
+    node = site.node
+    if address is None:
+        return gateway.host == site.teams.fqdn
+    addresses = {str(node.public_address), node.teams_bind, node.trunk_bind}
+    return str(address) in addresses and gateway.port in (node.sip_port, site.teams.port)
+
+
+def _is_microsoft(gateway: model.Gateway, address: Address | None, site: model.Site) -> bool:
+    if address is None:
+        return gateway.host.endswith(_MICROSOFT_DOMAINS)
+    return any(address in network for network in (*_MICROSOFT, *(site.teams.networks or ())))
+
+
+def _find_repeated_gateways(site: model.Site) -> Iterator[errors.Problem]:
+    """The source address says which trunk calls, so no two trunks share one."""
+    trunk_of: dict[str, str] = {}
+    seen: set[tuple[str, str, int]] = set()
+    for name, path, gateway in _gateways(site):
+        host = str(_address_of(gateway) or gateway.host)
+        first = trunk_of.setdefault(host, name)
+        if first != name:
+            yield errors.Problem(
+                "gateway-shared",
+                f"the gateway {gateway.host} of trunk {name} belongs to trunk {first} as well",
+                path,
+                hint="a caller is known by its address, so an address has one trunk",
+            )
+        elif (name, host, gateway.port) in seen:
+            yield errors.Problem(
+                "gateway-twice",
+                f"trunk {name} names {gateway.host}:{gateway.port} twice",
+                path,
+                hint="remove one of the two",
+            )
+        seen.add((name, host, gateway.port))
+
+
+def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
+    without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
+    for name in without[1:]:
+        yield errors.Problem(
+            "two-default-trunks",
+            f"trunk {name} has no numbers, and neither has trunk {without[0]}",
+            ("trunks", name),
+            hint="one trunk may take what no other serves; give numbers to the others",
+        )
+
+
+def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
+    trunk_of: dict[str, str] = {}
+    for name, trunk in site.trunks.items():
+        for place, prefix in enumerate(trunk.numbers):
+            first = trunk_of.setdefault(prefix, name)
+            if first != name or prefix in trunk.numbers[:place]:
+                yield errors.Problem(
+                    "number-twice",
+                    f"the prefix {prefix} of trunk {name} is served by trunk {first} already"
+                    if first != name
+                    else f"trunk {name} names the prefix {prefix} twice",
+                    ("trunks", name, "numbers", place),
+                    hint="a longer prefix wins over a shorter one, equal ones cannot",
+                )
+
+
+# -- phones -----------------------------------------------------------------------------------
+
+
+def _find_repeated_phones(site: model.Site) -> Iterator[errors.Problem]:
+    user_of_number: dict[str, str] = {}
+    user_of_name: dict[str, str] = {}
+    for user, phone in site.phones.users.items() if site.phones else ():
+        first = user_of_number.setdefault(phone.number, user)
+        if first != user:
+            yield errors.Problem(
+                "number-twice",
+                f"the number {phone.number} of phone {user} rings phone {first} already",
+                ("phones", "users", user, "number"),
+                hint="each phone has a number of its own",
+            )
+        same = user_of_name.setdefault(user.lower(), user)
+        if same != user:
+            yield errors.Problem(
+                "user-twice",
+                f"the phone {user} differs from {same} in upper and lower case only",
+                ("phones", "users", user),
+                hint="phones and people mix them up; choose another name",
+            )
+
+
+# -- hints ------------------------------------------------------------------------------------
+
+
+def _find_unreachable_address(site: model.Site) -> Iterator[errors.Problem]:
+    address = site.node.public_address
+    if site.node.private_address is None and any(address in net for net in _UNROUTED):
+        yield errors.Problem(
+            "private-public-address",
+            f"node.public_address {address} is not reachable from the Internet, so not for Teams",
+            ("node", "public_address"),
+            hint="behind 1:1 NAT this one is node.private_address; the public one is what "
+            "teams.fqdn resolves to",
+        )
+
+
+_RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
+    _find_bad_addresses,
+    _find_mixed_families,
+    _find_port_clashes,
+    _find_wrong_cloud_port,
+    _find_bad_gateways,
+    _find_repeated_gateways,
+    _find_several_defaults,
+    _find_repeated_prefixes,
+    _find_repeated_phones,
+)

@@ -1,0 +1,82 @@
+"""The values of site.yaml with the place of each: what the parser leaves and the model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orchestrator import errors
+from orchestrator.site import source
+
+Path = tuple[str | int, ...]
+Value = "str | None | dict[str, Value] | list[Value]"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One value of the file.
+
+    Attributes:
+        line: Line of its first character, from 0 as the parser counts.
+        column: Column of its first character, from 0.
+        value: What the model gets: text, None, a dict or a list.
+        children: The nodes below, by key or index.
+        keys: Line and column of each key of a mapping, from 0.
+        weight: Values in here, itself and what aliases stand for included.
+        alias_of: For the use of an alias, the line (from 0) of what it stands for.
+    """
+
+    line: int
+    column: int
+    value: object = None
+    children: dict[str | int, Node] = field(default_factory=dict)
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weight: int = 1
+    alias_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMap:
+    """Where the values and keys of a site stand in its file."""
+
+    source: source.Source
+    root: Node
+
+    def find(self, path: Path) -> tuple[Path, Node]:
+        """The longest beginning of *path* that the file has, and its node.
+
+        The search ends at the use of an alias: there the operator reads on.
+        """
+        node = self.root
+        for length, key in enumerate(path):
+            below = node.children.get(key)
+            if below is None or node.alias_of is not None:
+                return path[:length], node
+            node = below
+        return path, node
+
+    def position(self, path: Path) -> errors.Position | None:
+        """The place of the value at *path*; None when the file has no such value."""
+        found, node = self.find(path)
+        if found != path and node.alias_of is None:
+            return None
+        return self._place(node.line, node.column)
+
+    def key_position(self, path: Path) -> errors.Position | None:
+        """The place of the last key of *path*; None when it is no key of the file."""
+        found, parent = self.find(path[:-1])
+        if parent.alias_of is not None:
+            return self._place(parent.line, parent.column)
+        key = path[-1] if path else None
+        if found != path[:-1] or not isinstance(key, str) or key not in parent.keys:
+            return None
+        return self._place(*parent.keys[key])
+
+    def first_key_position(self, path: Path) -> errors.Position | None:
+        """The place of the first key of the mapping at *path*, or else of its value."""
+        found, node = self.find(path)
+        if found != path or node.alias_of is not None or not node.keys:
+            return self.position(path)
+        return self._place(*next(iter(node.keys.values())))
+
+    def _place(self, line: int, column: int) -> errors.Position:
+        return errors.Position(self.source.file, line + 1, column + 1)
