@@ -6,7 +6,6 @@ holds now. Letters of dispatcher states and names of RPC methods stay in this fi
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -16,12 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator import errors
-from orchestrator.engines import kamailio_rpc
+from orchestrator.engines import kamailio_rpc, words
 from orchestrator.host import process
 
 _VERSION = re.compile(r"version: kamailio (\d+)\.(\d+)\.(\d+)")
-_COMPLAINT = re.compile(r"(CRITICAL|ERROR|parse error|not found|failed|could not)", re.IGNORECASE)
-_CLUTTER = re.compile(r"^\s*\d+\(\d+\)\s+|<core> \[[^]]*\]: \w+\(\): |\[[\w/.]+:\d+\]: \w+\(\): ")
 _CHECK_SECONDS = 30.0
 _READY_POLL = 0.05
 _UAC_MARGIN = 1.5
@@ -97,16 +94,9 @@ def check_config(config: Path, root: process.EngineRoot | None) -> None:
     if ran.code != 0:
         raise errors.EngineRefused(
             "Kamailio does not accept the configuration",
-            words=complaints(said),
+            words=words.complaints(said),
             hint="this is a fault of sbcctl; please report it with your site.yaml",
         )
-
-
-def complaints(log: str, limit: int = 6) -> str:
-    """The lines of Kamailio's log that say what is wrong, without its clutter."""
-    lines = [_CLUTTER.sub("", line).strip() for line in log.splitlines()]
-    wrong = [line for line in lines if _COMPLAINT.search(line)]
-    return "\n".join((wrong or [line for line in lines if line])[:limit])
 
 
 def wait_ready(
@@ -268,14 +258,3 @@ def send_options(rpc: kamailio_rpc.Rpc, uri: str, *, identity: str, socket: str)
     code = int(str(result.get("code", 0))) if isinstance(result, dict) else 0
     # tm answers in the peer's place with 408 and 477 when nobody was reached.
     return None if code in (0, 408, 477) else code
-
-
-def log_complaints(log: Path, since: int) -> str:
-    """What Kamailio complained about in its log after byte ``since``."""
-    try:
-        with log.open("rb") as lines:
-            lines.seek(since)
-            text = lines.read(1_000_000).decode("utf-8", "replace")
-    except OSError as error:
-        return f"(its log {log} cannot be read: {os.strerror(error.errno or 0)})"
-    return complaints(text)

@@ -65,7 +65,7 @@ _RELOAD_PAUSE = 0.5
 _PATH_LIMIT = 107
 _numbers = itertools.count(1)
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What JSON can hold."""
 
 
@@ -143,9 +143,7 @@ class Rpc:
                 f"the path {self.path} is too long for a unix socket",
                 hint="use a shorter --run-dir, such as /run/sbcctl",
             )
-        proxy = jsonrpclib.ServerProxy(
-            "http://kamailio", transport=_Datagram(self.path, timeout)
-        )
+        proxy = jsonrpclib.ServerProxy("http://kamailio", transport=_Datagram(self.path, timeout))
         try:
             result: Json = getattr(proxy, method)(*parameters)
         except jsonrpc.ProtocolError as error:

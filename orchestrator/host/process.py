@@ -181,19 +181,29 @@ def alive(pid: int) -> bool:
     return (stat := _stat(pid)) is not None and stat[0] not in "ZX"
 
 
-def command_line(pid: int) -> str:
-    """The command line of a process, words parted by spaces; empty when it is gone."""
+def command_line(pid: int) -> tuple[str, ...]:
+    """The words of a process's command line; none when it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+        content = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(content.decode("utf-8", "replace").rstrip("\0").split("\0")) if content else ()
+
+
+def group_of(pid: int) -> int | None:
+    """The process group of a running process; None when it is gone or a zombie."""
+    stat = _stat(pid)
+    return stat[1] if stat and stat[0] not in "ZX" else None
+
+
+def all_processes() -> tuple[int, ...]:
+    """Every process id there is, in our process namespace."""
+    return tuple(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
 def members(group: int) -> tuple[int, ...]:
     """The running processes of a process group, also when its leader is gone."""
-    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    found = ((pid, _stat(pid)) for pid in pids)
-    return tuple(pid for pid, stat in found if stat and stat[1] == group and stat[0] not in "ZX")
+    return tuple(pid for pid in all_processes() if group_of(pid) == group)
 
 
 def stop(pid: int, *, timeout: float) -> None:
@@ -259,9 +269,7 @@ def _spawned(
             raise
 
 
-def _words(
-    argv: Sequence[str], netns: str | None, root: EngineRoot | None
-) -> tuple[str, ...]:
+def _words(argv: Sequence[str], netns: str | None, root: EngineRoot | None) -> tuple[str, ...]:
     """The full argv: into the namespace, into the tree, then the program."""
     program = argv[0] if "/" in argv[0] else find_program(argv[0], root)
     words: tuple[str, ...] = (program, *argv[1:])

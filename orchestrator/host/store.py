@@ -11,7 +11,7 @@ Its rules:
 4. Files are read back by their digests; a file somebody edited is drift and never goes unseen.
 5. Writing what is there already writes nothing.
 
-Layout: CONTRACTs of the rendered text are ``STATE/current/...`` and
+The rendered text refers to files as ``STATE/current/...`` and
 ``STATE/certificates/current/{chain,key}.pem``.
 """
 
@@ -60,6 +60,25 @@ class Stored:
     name: str
     generation: generations.Generation
     drifted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One file in a manifest."""
+
+    path: str
+    sha256: str
+    effect: str
+    secret: bool
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What manifest.json says."""
+
+    skeleton: str
+    files: tuple[_Entry, ...]
 
 
 @contextmanager
@@ -162,24 +181,23 @@ class Store:
             return None
         folder = self.state / "generations" / name
         files, drifted = [], []
-        for entry in manifest["files"]:
-            path = folder / entry["path"]
+        for entry in manifest.files:
             try:
-                content = path.read_bytes()
+                content = (folder / entry.path).read_bytes()
             except OSError:
                 content = b""
-            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-                drifted.append(entry["path"])
+            if hashlib.sha256(content).hexdigest() != entry.sha256:
+                drifted.append(entry.path)
             files.append(
                 generations.File(
-                    path=entry["path"],
+                    path=entry.path,
                     text=content.decode("utf-8", "replace"),
-                    effect=generations.Effect(entry["effect"]),
-                    secret=entry["secret"],
-                    table=entry["table"],
+                    effect=generations.Effect(entry.effect),
+                    secret=entry.secret,
+                    table=entry.table,
                 )
             )
-        generation = generations.Generation(files=tuple(files), skeleton=manifest["skeleton"])
+        generation = generations.Generation(files=tuple(files), skeleton=manifest.skeleton)
         return Stored(name=name, generation=generation, drifted=tuple(drifted))
 
     def current(self) -> str | None:
@@ -260,13 +278,14 @@ class Store:
 
     # -- doing ------------------------------------------------------------------------------
 
-    def _manifest(self, name: str) -> dict[str, object] | None:
+    def _manifest(self, name: str) -> _Manifest | None:
         path = self.state / "generations" / name / "manifest.json"
         try:
-            manifest: dict[str, object] = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+            read = json.loads(path.read_bytes())
+            entries = tuple(_Entry(**entry) for entry in read["files"])
+            return _Manifest(skeleton=read["skeleton"], files=entries)
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return manifest
 
     def _link(self, name: str, target: str | None) -> None:
         path = self.state / name

@@ -1,0 +1,285 @@
+"""Start, stop and watch over the engines: systemd units, or child processes without systemd.
+
+Both ways run the same command: the ``ExecStart`` line of the rendered unit is the one truth of
+how an engine is started. What runs is found out from the system, not from a note; only the
+digest of the configuration RTPEngine was started with is noted, because it cannot tell.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator import errors, plan
+from orchestrator.engines import words
+from orchestrator.host import process
+
+SYSTEMD_MARK = Path("/run/systemd/system")
+"""Exists exactly where systemd runs (sd_booted(3))."""
+
+UNIT_FOLDER = Path("/etc/systemd/system")
+
+_STOP_SECONDS = 10.0
+_SYSTEMCTL_SECONDS = 60.0
+_LOG_BYTES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One engine as the system knows it.
+
+    Attributes:
+        running: Whether its main process runs.
+        command: The words it was started with, from the program on; none when it is down.
+        started_with: What was noted when it was started; empty when unknown.
+    """
+
+    running: bool
+    command: tuple[str, ...] = ()
+    started_with: str = ""
+
+
+class Supervisor(Protocol):
+    """One interface, two ways. Names are ``kamailio`` and ``rtpengine``."""
+
+    def status(self, name: str) -> Status:
+        """How the engine stands now."""
+        ...
+
+    def start(self, name: str, command: tuple[str, ...], note: str) -> None:
+        """Start an engine that does not run; returns before it is ready."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """End an engine and all its processes; one that does not run is no error."""
+        ...
+
+    def check_alive(self, name: str) -> None:
+        """Raise when an engine that was started has died, with its last words."""
+        ...
+
+    def installed_units(self) -> tuple[tuple[str, str], ...] | None:
+        """Path in the generation and digest of each installed unit; None without systemd."""
+        ...
+
+    def install_units(self, units: tuple[tuple[str, str], ...]) -> None:
+        """Install rendered units, given as path in the generation and text."""
+        ...
+
+
+def for_this_host(
+    state: Path, run_dir: Path, root: process.EngineRoot | None, netns: str | None = None
+) -> Supervisor:
+    """systemd where it runs, child processes elsewhere and for an engine root."""
+    if SYSTEMD_MARK.is_dir() and root is None and netns is None:
+        return Systemd(state)
+    return Children(state, run_dir, root, netns)
+
+
+class Children:
+    """Engines as detached child processes with pid files and logs below the state directory.
+
+    A process is ours when its command line names the program and a file below our state
+    directory's ``current``: a lost or stale pid file misleads nobody.
+    """
+
+    def __init__(
+        self, state: Path, run_dir: Path, root: process.EngineRoot | None, netns: str | None
+    ) -> None:
+        self._state = state
+        self._run = run_dir
+        self._root = root
+        self._netns = netns
+
+    def status(self, name: str) -> Status:
+        """How the engine stands now; its pid file is tried first, then every process."""
+        known = _read_number(self._run / f"{name}.pid")
+        for pid in (known,) if known and self._is_ours(known, name) else self._ours(name):
+            if process.group_of(pid) == pid:
+                note = _read(self._state / "log" / f"{name}.started")
+                return Status(True, _from_program(process.command_line(pid), name), note)
+        return Status(running=False)
+
+    def start(self, name: str, command: tuple[str, ...], note: str) -> None:
+        """Start it detached; what is left of an earlier one is ended first."""
+        self.stop(name)
+        self._run.mkdir(mode=0o750, parents=True, exist_ok=True)
+        log = self.log(name)
+        log_size = log.stat().st_size if log.exists() else 0
+        try:
+            (self._run / f"{name}.begin").write_text(f"{log_size}\n", encoding="ascii")
+            (self._state / "log" / f"{name}.started").write_text(f"{note}\n", encoding="ascii")
+        except OSError as error:
+            raise errors.HostError(
+                f"cannot write below {self._run} or {log.parent}: {error.strerror}",
+                hint="run sbcctl as root, and see whether there is space",
+            ) from error
+        argv = (Path(command[0]).name, *command[1:])
+        pid = process.start(argv, log=log, root=self._root, netns=self._netns)
+        (self._run / f"{name}.pid").write_text(f"{pid}\n", encoding="ascii")
+
+    def stop(self, name: str) -> None:
+        """End every process of it, workers without a leader included."""
+        for group in sorted({process.group_of(pid) or pid for pid in self._ours(name)}):
+            process.stop(group, timeout=_STOP_SECONDS)
+        (self._run / f"{name}.pid").unlink(missing_ok=True)
+
+    def check_alive(self, name: str) -> None:
+        """Raise when it has died; the log since its start tells why."""
+        pid = _read_number(self._run / f"{name}.pid")
+        if pid is not None and process.alive(pid):
+            return
+        begin = _read_number(self._run / f"{name}.begin") or 0
+        raise _died(name, _tail(self.log(name), begin), f"see {self.log(name)}")
+
+    def log(self, name: str) -> Path:
+        """The file its output goes to."""
+        return self._state / "log" / f"{name}.log"
+
+    def installed_units(self) -> None:
+        """There are no units without systemd."""
+        return
+
+    def install_units(self, units: tuple[tuple[str, str], ...]) -> None:
+        """There are no units without systemd."""
+
+    def _is_ours(self, pid: int, name: str) -> bool:
+        line = process.command_line(pid)
+        current = f"{self._state}/current/"
+        return any(Path(word).name == name for word in line) and any(
+            current in word for word in line
+        )
+
+    def _ours(self, name: str) -> tuple[int, ...]:
+        return tuple(pid for pid in process.all_processes() if self._is_ours(pid, name))
+
+
+class Systemd:
+    """Engines as systemd units, installed from the generation."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    def status(self, name: str) -> Status:
+        """What systemd says about the unit."""
+        ran = process.run(
+            ["systemctl", "show", "--property=ActiveState,MainPID", _unit(name)],
+            timeout=_SYSTEMCTL_SECONDS,
+        )
+        told = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+        pid = int(told.get("MainPID", "0") or 0)
+        if told.get("ActiveState") not in ("active", "reloading") or not pid:
+            return Status(running=False)
+        note = _read(self._state / "log" / f"{name}.started")
+        return Status(True, _from_program(process.command_line(pid), name), note)
+
+    def start(self, name: str, command: tuple[str, ...], note: str) -> None:
+        """Start the unit, now and at every boot; its ExecStart is the command."""
+        del command
+        path = self._state / "log" / f"{name}.started"
+        path.write_text(f"{note}\n", encoding="ascii")
+        self._systemctl("enable", _unit(name))
+        self._systemctl("restart", _unit(name))
+
+    def stop(self, name: str) -> None:
+        """Stop the unit."""
+        self._systemctl("stop", _unit(name))
+
+    def check_alive(self, name: str) -> None:
+        """Raise when systemd says that the unit failed; the journal tells why."""
+        ran = process.run(["systemctl", "is-active", _unit(name)], timeout=_SYSTEMCTL_SECONDS)
+        if ran.out.strip() in ("active", "activating", "reloading"):
+            return
+        journal = process.run(
+            ["journalctl", "--unit", _unit(name), "--lines=60", "--output=cat", "--no-pager"],
+            timeout=_SYSTEMCTL_SECONDS,
+        )
+        raise _died(name, journal.out, f"see journalctl -u {_unit(name)}")
+
+    def installed_units(self) -> tuple[tuple[str, str], ...]:
+        """The units as they are installed."""
+        found = []
+        for name in ("kamailio", "rtpengine"):
+            content = _read_bytes(UNIT_FOLDER / _unit(name))
+            found.append((f"systemd/{_unit(name)}", plan.digest_of(content)))
+        return tuple(found)
+
+    def install_units(self, units: tuple[tuple[str, str], ...]) -> None:
+        """Write the units and let systemd read them."""
+        for path, text in units:
+            target = UNIT_FOLDER / Path(path).name
+            beside = target.with_name(f".{target.name}.new")
+            try:
+                beside.write_text(text, encoding="utf-8")
+                beside.replace(target)
+            except OSError as error:
+                raise errors.HostError(
+                    f"cannot write {target}: {error.strerror}", hint="run sbcctl as root"
+                ) from error
+        self._systemctl("daemon-reload")
+
+    def _systemctl(self, *arguments: str) -> None:
+        process.run(["systemctl", *arguments], timeout=_SYSTEMCTL_SECONDS, check=True)
+
+
+def find_holder(port: int) -> str:
+    """Which process has a port, in the words of ``ss``; empty when it cannot tell."""
+    try:
+        ran = process.run(["ss", "-Hlntup", f"sport = :{port}"], timeout=5)
+    except errors.SbcctlError:
+        return ""
+    _, users, who = ran.out.partition("users:((")
+    return who.split("))", 1)[0].replace('"', "").replace(",", " ") if users else ""
+
+
+def _died(name: str, log: str, where: str) -> errors.SbcctlError:
+    if (taken := words.taken_port(log)) is not None:
+        address, port = taken
+        holder = find_holder(port)
+        return errors.HostError(
+            f"{name} cannot start: port {port} of {address} is taken"
+            + (f" by {holder}" if holder else ""),
+            hint=f"end that program, or change the port in site.yaml; ss -lntup sport = :{port}",
+        )
+    return errors.EngineRefused(
+        f"{name} ended right after its start", words=words.complaints(log), hint=where
+    )
+
+
+def _unit(name: str) -> str:
+    return f"sbcctl-{name}.service"
+
+
+def _from_program(line: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The words from the program on, without what leads into an engine root."""
+    for index, word in enumerate(line):
+        if Path(word).name == name:
+            return (name, *line[index + 1 :])
+    return line
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _read(path: Path) -> str:
+    return _read_bytes(path).decode("utf-8", "replace").strip()
+
+
+def _read_number(path: Path) -> int | None:
+    text = _read(path)
+    return int(text) if text.isdigit() else None
+
+
+def _tail(path: Path, begin: int) -> str:
+    try:
+        with path.open("rb") as log:
+            log.seek(max(begin, os.fstat(log.fileno()).st_size - _LOG_BYTES))
+            return log.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,32 @@
+"""What an engine says in its log or on stderr, boiled down to the lines that matter."""
+
+from __future__ import annotations
+
+import re
+
+_COMPLAINT = re.compile(
+    r"CRITICAL|ERROR|\bERR\b|parse error|not found|fail|could not|cannot|no such|fatal|in use",
+    re.IGNORECASE,
+)
+_CLUTTER = re.compile(
+    r"^\s*\d+\(\d+\)\s+|^\[[\d.:\s-]+\]\s*|<core> |\[[\w/.]+:\d+\]: (\w+\(\): )?|^(ERR|CRIT): "
+)
+_TAKEN = re.compile(
+    r"(?P<address>[0-9a-fA-F.:\[\]]*[0-9a-fA-F\]])(?::| port )(?P<port>\d{1,5})\b[^\n]*"
+    r"Address already in use",
+    re.IGNORECASE,
+)
+
+
+def complaints(text: str, limit: int = 6) -> str:
+    """The lines that say what is wrong, without clutter; the last lines when none does."""
+    lines = [_CLUTTER.sub("", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    wrong = list(dict.fromkeys(line for line in lines if _COMPLAINT.search(line)))
+    return "\n".join(wrong[:limit] or lines[-limit:])
+
+
+def taken_port(text: str) -> tuple[str, int] | None:
+    """Address and port of which the log says that somebody else has it; None when none."""
+    match = _TAKEN.search(text)
+    return (match["address"].strip("[]"), int(match["port"])) if match else None
