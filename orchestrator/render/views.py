@@ -49,6 +49,18 @@ _TEAMS_NETWORKS = {
 }
 """Networks Microsoft signals from (EP-4)."""
 
+_CIPHERS = (
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-SHA384",
+    "ECDHE-RSA-AES128-SHA256",
+)
+"""What Microsoft offers and accepts under TLS 1.2 (TLS-2)."""
+
+_WOLFSSL_CIPHERS = ("TLS13-AES256-GCM-SHA384", "TLS13-AES128-GCM-SHA256")
+"""wolfSSL's list rules TLS 1.3 too, and these must come first in it: behind a suite of TLS 1.2
+a peer that offers both versions is refused with "can't match cipher suite" (measured, 5.7.2)."""
+
 _UNWANTED_SUITES = (
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",
@@ -205,6 +217,7 @@ class KamailioView:
     peer_name_regex: str
     server_name: str
     trusted_roots: str
+    ciphers: str
     options_interval: int
     udp_workers: int
     tcp_workers: int
@@ -364,6 +377,7 @@ def kamailio_view(
         peer_name_regex=_peer_name_regex(names),
         server_name=names[0],
         trusted_roots=site.teams.trusted_roots,
+        ciphers=":".join((_WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + _CIPHERS),
         options_interval=site.teams.options_interval,
         udp_workers=site.engines.workers,
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
