@@ -109,7 +109,7 @@ class _Marked(str):
 
 
 def _refuse_control(value: str) -> str:
-    found = _CONTROL.search(value)
+    found = _CONTROL.search(str(value))
     if found:
         raise ValueError(f"control character U+{ord(found[0]):04X} in {value!r}")
     return value
@@ -129,9 +129,10 @@ def kamailio_string(value: str) -> _Marked:
 
 
 def _allowed(pattern: re.Pattern[str], what: str, value: str) -> _Marked:
-    if not pattern.fullmatch(value):
-        raise ValueError(f"this is not {what}: {value!r}")
-    return _Marked(value)
+    text = str(value)  # a missing value says so here (StrictUndefined)
+    if not pattern.fullmatch(text):
+        raise ValueError(f"this is not {what}: {text!r}")
+    return _Marked(text)
 
 
 def word(value: str) -> _Marked:
@@ -211,7 +212,13 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        kamailio=kamailio_string, word=word, host=host, path=path, column=column, regex=regex, flags=flags
+        kamailio=kamailio_string,
+        word=word,
+        host=host,
+        path=path,
+        column=column,
+        regex=regex,
+        flags=flags,
     )
     return environment
 

@@ -142,11 +142,15 @@ class Secrets:
 
     Attributes:
         contact_key: Signs hidden Contacts and dialogs; made once for each site.
-        phones: Password by SIP user name.
+        phones: Password by SIP user name; a phone without one gets an entry that fits none.
     """
 
     contact_key: str
     phones: Mapping[str, str]
+
+
+UNRESOLVED = "unresolved"
+"""Stands in place of a secret where files are rendered without a look at the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +316,10 @@ def _addresses(site: model.Site) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def _digest_ha1(user: str, realm: str, password: str) -> str:
+def _digest_ha1(user: str, realm: str, password: str | None) -> str:
     """Return HA1 of RFC 2617 section 3.2.2.2: what the registrar compares with."""
+    if password is None:
+        return UNRESOLVED
     return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
@@ -321,15 +327,13 @@ def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
     phones = sorted(site.phones.users.items()) if site.phones else []
     realm = site.phones.realm if site.phones else site.teams.fqdn
     trunks = sorted(site.trunks.items())
-    prefixes = [
-        Row(key=number, value=name) for name, trunk in trunks for number in trunk.numbers
-    ]
+    prefixes = [Row(key=number, value=name) for name, trunk in trunks for number in trunk.numbers]
     prefixes += [Row(key="default", value=name) for name, trunk in trunks if not trunk.numbers]
     return (
         Table(
             name="auth",
             rows=tuple(
-                Row(key=user, value=_digest_ha1(user, realm, secrets.phones[user]))
+                Row(key=user, value=_digest_ha1(user, realm, secrets.phones.get(user)))
                 for user, _ in phones
             ),
             secret=True,
