@@ -338,6 +338,7 @@ def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
             ),
             secret=True,
         ),
+        Table(name="caller", rows=tuple(Row(key=user, value=p.number) for user, p in phones)),
         Table(name="phone", rows=tuple(Row(key=p.number, value=user) for user, p in phones)),
         Table(name="prefix", rows=tuple(sorted(prefixes, key=lambda row: row.key))),
         Table(name="secret", rows=(Row(key="contact", value=secrets.contact_key),), secret=True),
