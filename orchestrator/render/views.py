@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.render import microsoft
 from orchestrator.site import model
 
 PRODUCT = "sbcctl"
@@ -30,51 +31,6 @@ TEAMS_GROUP = 1
 
 TRUNK_GROUP = 2
 """Address group of the trunks' gateways; each carries its trunk's name as a tag."""
-
-_TEAMS_NAMES = {
-    model.Cloud.COMMERCIAL: (
-        "sip.pstnhub.microsoft.com",
-        "sip2.pstnhub.microsoft.com",
-        "sip3.pstnhub.microsoft.com",
-    ),
-    model.Cloud.GCC_HIGH: ("sip.pstnhub.gov.teams.microsoft.us",),
-    model.Cloud.DOD: ("sip.pstnhub.dod.teams.microsoft.us",),
-}
-"""Microsoft's names in the order they are tried (EP-1, EP-2)."""
-
-_TEAMS_NETWORKS = {
-    model.Cloud.COMMERCIAL: ("52.112.0.0/14", "52.122.0.0/15"),
-    model.Cloud.GCC_HIGH: ("52.127.88.0/21",),
-    model.Cloud.DOD: ("52.127.64.0/21",),
-}
-"""Networks Microsoft signals from (EP-4)."""
-
-_CIPHERS = (
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES256-SHA384",
-    "ECDHE-RSA-AES128-SHA256",
-)
-"""What Microsoft offers and accepts under TLS 1.2 (TLS-2)."""
-
-_WOLFSSL_CIPHERS = ("TLS13-AES256-GCM-SHA384", "TLS13-AES128-GCM-SHA256")
-"""wolfSSL's list rules TLS 1.3 too, and these must come first in it: behind a suite of TLS 1.2
-a peer that offers both versions is refused with "can't match cipher suite" (measured, 5.7.2)."""
-
-_UNWANTED_SUITES = (
-    "AEAD_AES_256_GCM",
-    "AEAD_AES_128_GCM",
-    "AES_256_CM_HMAC_SHA1_80",
-    "AES_256_CM_HMAC_SHA1_32",
-    "AES_192_CM_HMAC_SHA1_80",
-    "AES_192_CM_HMAC_SHA1_32",
-    "AES_CM_128_HMAC_SHA1_32",
-    "F8_128_HMAC_SHA1_80",
-    "F8_128_HMAC_SHA1_32",
-    "NULL_HMAC_SHA1_80",
-    "NULL_HMAC_SHA1_32",
-)
-"""What RTPEngine 10.5 must be told not to offer, one by one (MED-3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +175,6 @@ class KamailioView:
     realm: str
     phones: bool
     peer_name_regex: str
-    server_name: str
     trusted_roots: str
     ciphers: str
     options_interval: int
@@ -249,23 +204,11 @@ class RtpengineView:
     last_port: int
 
 
-def teams_names(site: model.Site) -> tuple[str, ...]:
-    """Return Microsoft's names for the site's cloud, in the order they are tried (EP-1, EP-2)."""
-    return _TEAMS_NAMES[site.teams.cloud]
-
-
-def teams_networks(site: model.Site) -> tuple[str, ...]:
-    """Return the networks Microsoft may call from: the site's own, or the cloud's (EP-4)."""
-    if site.teams.networks is not None:
-        return tuple(str(network) for network in site.teams.networks)
-    return _TEAMS_NETWORKS[site.teams.cloud]
-
-
 def _media(facts: EngineFacts) -> Media:
     if facts.rtpengine >= (11, 2):
         suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
     else:
-        suites = " ".join(f"SDES-no-{suite}" for suite in _UNWANTED_SUITES)
+        suites = " ".join(f"SDES-no-{suite}" for suite in microsoft.UNWANTED_SUITES)
     always = "replace-origin replace-session-connection port-latching ICE=remove"
     plain = f"RTP/AVP {always}"
     secure = f"RTP/SAVP {always} DTLS=off SDES-lifetime {suites}"
@@ -289,7 +232,7 @@ def _destinations(site: model.Site) -> tuple[Destination, ...]:
             ping_from=f"sip:{site.teams.fqdn}",
             priority=100 - place,
         )
-        for place, name in enumerate(teams_names(site))
+        for place, name in enumerate(microsoft.names(site))
     ]
     trunks = [
         Destination(
@@ -307,7 +250,7 @@ def _destinations(site: model.Site) -> tuple[Destination, ...]:
 
 def _addresses(site: model.Site) -> tuple[Address, ...]:
     found = []
-    for network in teams_networks(site):
+    for network in microsoft.networks(site):
         address, _, prefix = network.partition("/")
         found.append(Address(group=TEAMS_GROUP, network=address, prefix=int(prefix), tag="teams"))
     for name, trunk in sorted(site.trunks.items()):
@@ -352,17 +295,10 @@ def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
     )
 
 
-def _peer_name_regex(names: tuple[str, ...]) -> str:
-    domains = sorted({name.partition(".")[2] for name in names})
-    joined = "|".join(domain.replace(".", "[.]") for domain in domains)
-    return f"(^|[.])({joined})$"
-
-
 def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
-    names = teams_names(site)
     routes = ["gate", "dialog", "identity", "calls", "media", "events"]
     if site.phones:
         routes.append("phones")
@@ -379,10 +315,11 @@ def kamailio_view(
         sip_port=node.sip_port,
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
-        peer_name_regex=_peer_name_regex(names),
-        server_name=names[0],
+        peer_name_regex=microsoft.peer_name_regex(site),
         trusted_roots=site.teams.trusted_roots,
-        ciphers=":".join((_WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + _CIPHERS),
+        ciphers=":".join(
+            (microsoft.WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + microsoft.CIPHERS
+        ),
         options_interval=site.teams.options_interval,
         udp_workers=site.engines.workers,
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,

@@ -1,0 +1,69 @@
+"""What Microsoft's side looks like, by cloud: names, networks, ciphers (facts/teams.md)."""
+
+from __future__ import annotations
+
+from orchestrator.site import model
+
+_NAMES = {
+    model.Cloud.COMMERCIAL: (
+        "sip.pstnhub.microsoft.com",
+        "sip2.pstnhub.microsoft.com",
+        "sip3.pstnhub.microsoft.com",
+    ),
+    model.Cloud.GCC_HIGH: ("sip.pstnhub.gov.teams.microsoft.us",),
+    model.Cloud.DOD: ("sip.pstnhub.dod.teams.microsoft.us",),
+}
+"""Microsoft's names in the order they are tried (EP-1, EP-2)."""
+
+_NETWORKS = {
+    model.Cloud.COMMERCIAL: ("52.112.0.0/14", "52.122.0.0/15"),
+    model.Cloud.GCC_HIGH: ("52.127.88.0/21",),
+    model.Cloud.DOD: ("52.127.64.0/21",),
+}
+"""Networks Microsoft signals from (EP-4)."""
+
+CIPHERS = (
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-SHA384",
+    "ECDHE-RSA-AES128-SHA256",
+)
+"""What Microsoft offers and accepts under TLS 1.2 (TLS-2)."""
+
+WOLFSSL_CIPHERS = ("TLS13-AES256-GCM-SHA384", "TLS13-AES128-GCM-SHA256")
+"""wolfSSL's list rules TLS 1.3 too, and these must come first in it: behind a suite of TLS 1.2
+a peer that offers both versions is refused with "can't match cipher suite" (measured, 5.7.2)."""
+
+UNWANTED_SUITES = (
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
+    "AES_CM_128_HMAC_SHA1_32",
+    "F8_128_HMAC_SHA1_80",
+    "F8_128_HMAC_SHA1_32",
+    "NULL_HMAC_SHA1_80",
+    "NULL_HMAC_SHA1_32",
+)
+"""What RTPEngine 10.5 must be told not to offer, one by one (MED-3)."""
+
+
+def names(site: model.Site) -> tuple[str, ...]:
+    """Return Microsoft's names for the site's cloud, in the order they are tried (EP-1, EP-2)."""
+    return _NAMES[site.teams.cloud]
+
+
+def networks(site: model.Site) -> tuple[str, ...]:
+    """Return the networks Microsoft may call from: the site's own, or the cloud's (EP-4)."""
+    if site.teams.networks is not None:
+        return tuple(str(network) for network in site.teams.networks)
+    return _NETWORKS[site.teams.cloud]
+
+
+def peer_name_regex(site: model.Site) -> str:
+    """Return an expression for the names a certificate of Microsoft bears (TLS-6)."""
+    domains = sorted({name.partition(".")[2] for name in names(site)})
+    joined = "|".join(domain.replace(".", "[.]") for domain in domains)
+    return f"(^|[.])({joined})$"
