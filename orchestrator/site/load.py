@@ -11,8 +11,10 @@ stages that could run are reported together, in the order of the file.
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pydantic
@@ -23,8 +25,10 @@ from orchestrator.site import model, rules, sentences, source, syntax, tree
 
 MOST_DEPTH = 32
 """Levels of nesting; a site needs six."""
-MOST_VALUES = 200_000
+MOST_VALUES = 250_000
 """Keys and values in a file, what aliases stand for included."""
+MOST_ALIASED = 10_000
+"""Values that aliases stand for, all uses together."""
 MOST_ALIASES = 64
 """Uses of aliases in a file."""
 MOST_PROBLEMS = 1_000
@@ -69,6 +73,22 @@ def _hint_for(error: OSError | ValueError) -> str:
     return ""
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector still: it would search the growing tree again and again.
+
+    That halves the time for a large site. There are no cycles to collect.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_uncollected()
 def _load(text: bytes, file: str) -> tuple[model.Site, tree.SourceMap]:
     read, problems = source.read_source(text, file)
     if problems and not read.text:
@@ -79,9 +99,9 @@ def _load(text: bytes, file: str) -> tuple[model.Site, tree.SourceMap]:
         site, wrong = _check(places) if root is not None else (None, ())
     except (RecursionError, MemoryError) as error:
         raise errors.SiteError((_too_large(read),)) from error
-    later = _not_told_yet(problems, [*found, *wrong])
+    later = source.without_echoes(problems, [*found, *wrong])
     if problems or later or site is None:
-        raise errors.SiteError(_sorted([*problems, *later]))
+        raise errors.SiteError(source.in_order([*problems, *later], most=MOST_PROBLEMS))
     return site, places
 
 
@@ -92,31 +112,6 @@ def _check(places: tree.SourceMap) -> tuple[model.Site | None, tuple[errors.Prob
     except pydantic.ValidationError as error:
         return None, sentences.problems_of(error, places, most=MOST_PROBLEMS)
     return site, sentences.place(rules.find_problems(site), places)
-
-
-def _not_told_yet(
-    bad_lines: Iterable[errors.Problem], later: Iterable[errors.Problem]
-) -> list[errors.Problem]:
-    """Leave out what follows from a Problem already there: same line of bad text, same place."""
-    lines = {problem.position.line for problem in bad_lines if problem.position}
-    told: set[errors.Position] = set()
-    kept: list[errors.Problem] = []
-    for problem in later:
-        place = problem.position
-        if place is not None and (place.line in lines or place in told):
-            continue
-        kept.append(problem)
-        if place is not None and problem.path == ():
-            told.add(place)
-    return kept
-
-
-def _sorted(problems: Iterable[errors.Problem]) -> tuple[errors.Problem, ...]:
-    def place(problem: errors.Problem) -> tuple[int, int, str]:
-        where = problem.position
-        return (where.line, where.column, problem.id) if where else (0, 0, problem.id)
-
-    return tuple(sorted(problems, key=place))
 
 
 def _too_large(read: source.Source) -> errors.Problem:
@@ -149,6 +144,8 @@ class _Open:
     anchor: str | None
     is_map: bool
     values_before: int
+    children: dict[str | int, tree.Node] = field(default_factory=dict)
+    keys: dict[str, _At] = field(default_factory=dict)
     expects_key: bool = True
     key: str | None = None
     """The key that waits for its value; None when it was refused and the value is dropped."""
@@ -162,9 +159,11 @@ class _Builder:
     problems: list[errors.Problem] = field(default_factory=list)
     root: tree.Node | None = None
     complete: bool = False
+    gave_up: bool = False
     stack: list[_Open] = field(default_factory=list)
     anchors: dict[str, tree.Node | None] = field(default_factory=dict)
     aliases: int = 0
+    aliased: int = 0
     values: int = 0
 
     def take(self, event: yaml.Event) -> bool:
@@ -190,7 +189,8 @@ class _Builder:
             return False
         if self.values > MOST_VALUES:
             self.problems.append(_too_large(self.source))
-        return self.values <= MOST_VALUES and self.aliases <= MOST_ALIASES
+            return False
+        return not self.gave_up and len(self.problems) <= MOST_PROBLEMS
 
     def report(self, at: _At, kind: str, message: str, *, hint: str = "") -> None:
         """Note a Problem at a place of the parser."""
@@ -205,7 +205,8 @@ class _Builder:
                 f"this text has a {source.name_of(bad)} in it",
                 hint="write it on one line, without escapes such as \\n",
             )
-        self._refuse_tag(event)
+        if event.tag is not None:
+            self._refuse_tag(event)
         text = None if not event.style and event.value in _NULLS else event.value
         if self._expects_key():
             self._take_key(event, text)
@@ -229,8 +230,8 @@ class _Builder:
                 "the merge key << is not supported",
                 hint="write the keys out; an alias may stand for a whole value",
             )
-        elif key in parent.node.keys:
-            first = parent.node.keys[key][0] + 1
+        elif key in parent.keys:
+            first = parent.keys[key][0] + 1
             self.report(
                 _at(event),
                 "duplicate-key",
@@ -239,7 +240,7 @@ class _Builder:
             )
         else:
             parent.key = key
-            parent.node.keys[key] = _at(event)
+            parent.keys[key] = _at(event)
 
     def _begin(self, event: yaml.CollectionStartEvent) -> bool:
         at = _at(event)
@@ -254,14 +255,17 @@ class _Builder:
                 hint="braces and brackets that are meant as text go into quotes",
             )
             return False
-        self._refuse_tag(event)
+        if event.tag is not None:
+            self._refuse_tag(event)
         is_map = isinstance(event, yaml.MappingStartEvent)
         node = tree.Node(*at, {} if is_map else [])
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.values
         self._place(node)
-        self.stack.append(_Open(node, event.anchor, is_map, before))
+        opened = _Open(node, event.anchor, is_map, before)
+        node.children, node.keys = opened.children, opened.keys
+        self.stack.append(opened)
         return True
 
     def _end(self) -> None:
@@ -274,7 +278,7 @@ class _Builder:
         at = _at(event)
         self.aliases += 1
         if self.aliases > MOST_ALIASES:
-            self.report(at, "too-many-aliases", f"more than {MOST_ALIASES} aliases are used")
+            self._give_up(at, f"more than {MOST_ALIASES} aliases are used")
             return
         if self._expects_key():
             self.stack[-1].expects_key = False
@@ -294,8 +298,16 @@ class _Builder:
                 hint="" if inside else f'text that begins with * goes into quotes: "*{name[:60]}"',
             )
         else:
+            self.aliased += target.weight
+            if self.aliased > MOST_ALIASED:
+                self._give_up(at, f"the aliases stand for more than {MOST_ALIASED:,} values")
+                return
             node.value, node.weight, node.alias_of = target.value, target.weight, target.line
         self._place(node)
+
+    def _give_up(self, at: _At, message: str) -> None:
+        self.gave_up = True
+        self.report(at, "too-many-aliases", message, hint="write the values out")
 
     def _expects_key(self) -> bool:
         return bool(self.stack) and self.stack[-1].is_map and self.stack[-1].expects_key
@@ -309,23 +321,21 @@ class _Builder:
         parent = self.stack[-1]
         container = parent.node.value
         if isinstance(container, list):
-            parent.node.children[len(container)] = node
+            parent.children[len(container)] = node
             container.append(node.value)
         elif isinstance(container, dict):
             parent.expects_key = True
             if parent.key is not None:
-                parent.node.children[parent.key] = node
+                parent.children[parent.key] = node
                 container[parent.key] = node.value
 
-    def _refuse_tag(self, event: yaml.NodeEvent) -> None:
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            self.report(
-                _at(event),
-                "tag",
-                f"the YAML tag {sentences.shown(str(tag))} is not used in a site",
-                hint="text that begins with ! goes into quotes",
-            )
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        self.report(
+            _at(event),
+            "tag",
+            f"the YAML tag {sentences.shown(str(event.tag))} is not used in a site",
+            hint="text that begins with ! goes into quotes",
+        )
 
 
 def _build(

@@ -7,8 +7,9 @@ where things stand in the file; ``load`` fills that in.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
 from orchestrator.site import model
@@ -46,9 +47,14 @@ def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
 
 
 def _address_of(gateway: model.Gateway) -> Address | None:
-    """The address of a gateway, or None when it is a name."""
+    return _parsed(gateway.host)
+
+
+@functools.lru_cache(maxsize=65536)
+def _parsed(host: str) -> Address | None:
+    """The address of a gateway, or None when it is a name; several rules ask for each."""
     try:
-        return ipaddress.ip_address(gateway.host.strip("[]"))
+        return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return None
 
@@ -85,14 +91,17 @@ def _find_bad_addresses(site: model.Site) -> Iterator[errors.Problem]:
 
 
 def _unusable(address: Address) -> str:
-    mapped = address.version == 6 and address.ipv4_mapped is not None
+    """Why nobody can be reached at *address*; empty for what is an ordinary address."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id:
+            return "an address with a zone"
+        if address.ipv4_mapped is not None:
+            return "an IPv4 address written as IPv6"
     kinds = (
         (address.is_loopback, "a loopback address"),
         (address.is_unspecified, 'the address that means "any"'),
         (address.is_multicast, "a multicast address"),
         (address.is_link_local, "a link-local address"),
-        (address.version == 6 and bool(address.scope_id), "an address with a zone"),
-        (mapped, "an IPv4 address written as IPv6"),
         (address.version == 4 and address.is_reserved, "a reserved address"),
     )
     return next((kind for is_so, kind in kinds if is_so), "")
@@ -186,9 +195,13 @@ def _find_wrong_cloud_port(site: model.Site) -> Iterator[errors.Problem]:
 
 
 def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
+    node = site.node
+    ours = {node.public_address, *map(ipaddress.ip_address, (node.teams_bind, node.trunk_bind))}
+    networks = _networks((*_MICROSOFT, *(site.teams.networks or ())))
     for name, path, gateway in _gateways(site):
         address = _address_of(gateway)
         kind = _unusable(address) if address is not None and not address.is_loopback else ""
+        is_ours = gateway.host == site.teams.fqdn if address is None else address in ours
         if kind:
             yield errors.Problem(
                 "unusable-address",
@@ -196,14 +209,14 @@ def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
                 path,
                 hint="give the address or the name of the PBX or carrier",
             )
-        elif _is_this_node(gateway, address, site):
+        elif is_ours and gateway.port in (node.sip_port, site.teams.port):
             yield errors.Problem(
                 "gateway-is-this-node",
                 f"the gateway {gateway.uri} of trunk {name} is this SBC itself",
                 path,
                 hint="calls would go round in a circle; give the PBX or carrier",
             )
-        elif _is_microsoft(gateway, address, site):
+        elif _is_microsoft(gateway, address, networks):
             yield errors.Problem(
                 "gateway-is-microsoft",
                 f"the gateway {gateway.host} of trunk {name} is one of Microsoft's",
@@ -212,26 +225,32 @@ def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
             )
 
 
-def _is_this_node(gateway: model.Gateway, address: Address | None, site: model.Site) -> bool:
-    node = site.node
-    if address is None:
-        return gateway.host == site.teams.fqdn
-    addresses = {str(node.public_address), node.teams_bind, node.trunk_bind}
-    return str(address) in addresses and gateway.port in (node.sip_port, site.teams.port)
+_Networks = tuple[tuple[int, int, int], ...]
+"""Version, mask and first address of networks, as numbers: a site may have many gateways."""
 
 
-def _is_microsoft(gateway: model.Gateway, address: Address | None, site: model.Site) -> bool:
+def _networks(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> _Networks:
+    return tuple(
+        (network.version, int(network.netmask), int(network.network_address))
+        for network in networks
+    )
+
+
+def _is_microsoft(gateway: model.Gateway, address: Address | None, networks: _Networks) -> bool:
     if address is None:
         return gateway.host.endswith(_MICROSOFT_DOMAINS)
-    return any(address in network for network in (*_MICROSOFT, *(site.teams.networks or ())))
+    number, version = int(address), address.version
+    return any(
+        version == its_version and number & mask == first for its_version, mask, first in networks
+    )
 
 
 def _find_repeated_gateways(site: model.Site) -> Iterator[errors.Problem]:
     """The source address says which trunk calls, so no two trunks share one."""
-    trunk_of: dict[str, str] = {}
-    seen: set[tuple[str, str, int]] = set()
+    trunk_of: dict[Address | str, str] = {}
+    seen: set[tuple[str, Address | str, int]] = set()
     for name, path, gateway in _gateways(site):
-        host = str(_address_of(gateway) or gateway.host)
+        host = _address_of(gateway) or gateway.host
         first = trunk_of.setdefault(host, name)
         if first != name:
             yield errors.Problem(

@@ -44,7 +44,7 @@ def dotted(path: tree.Path) -> str:
 def problems_of(
     error: pydantic.ValidationError, places: tree.SourceMap, *, most: int
 ) -> tuple[errors.Problem, ...]:
-    """Turn what pydantic found into Problems; beyond *most* they are only counted."""
+    """Turn what pydantic found into Problems; beyond *most* only their places are told."""
     found = [
         (_place(detail, places), detail)
         for detail in error.errors(include_url=False)
@@ -52,14 +52,8 @@ def problems_of(
     ]
     found.sort(key=lambda pair: pair[0])
     problems = [_problem(detail, place, places) for place, detail in found[:most]]
-    if len(found) > most:
-        problems.append(
-            errors.Problem(
-                "more-problems",
-                f"{len(found) - most:,} more problems follow",
-                position=found[most][0],
-            )
-        )
+    # The others cost only their place: it is load that says how many there are.
+    problems += [errors.Problem("more", "more", position=place) for place, _ in found[most:]]
     return tuple(problems)
 
 

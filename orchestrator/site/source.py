@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator import errors
@@ -17,7 +17,11 @@ from orchestrator import errors
 MOST_BYTES = 4 * 1024 * 1024
 """The largest site.yaml; 20,000 trunks take about one of these four MiB."""
 
+MOST_LINES = 500_000
+"""The most lines of a site.yaml."""
+
 _MOST_BAD_LINES = 20
+_MOST_BAD_CHARACTERS = 1_000
 
 # What may not stand in the file: everything invisible but tab, LF and CR. surrogateescape turns
 # a byte that is not UTF-8 into U+DC80..DCFF, so those are found by the same search.
@@ -27,6 +31,7 @@ _BAD = re.compile(
 )
 # A scalar may not hold line breaks and tabs either: "\n" in quotes, or a block scalar.
 _BAD_IN_VALUE = re.compile(f"[\t\n\r]|{_BAD.pattern}")
+_DIRECTIVE = re.compile(r"(?:^|(?<=[\r\n]))%")
 _LINE_END = re.compile("\r\n|\r|\n")
 # A line that spells out a secret is never shown again.
 _SECRET = re.compile(r"(?i)(pass(wor|phras|w)?[de]*|secret)[\"']?\s*:\s*(?![\s{]|$)")
@@ -93,25 +98,60 @@ def read_source(text: bytes, file: str) -> tuple[Source, tuple[errors.Problem, .
             ),
         )
     decoded = text.decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+    lines = decoded.count("\n") + decoded.count("\r")
+    if lines > MOST_LINES:
+        return _new(file, ""), (
+            errors.Problem(
+                "file-too-large",
+                f"the file has about {lines:,} lines, a site may have {MOST_LINES:,}",
+                position=top,
+                hint="remove empty lines, or spread the trunks over several sites",
+            ),
+        )
     source = _new(file, decoded)
     found = tuple(_bad_characters(source))
-    if len(found) > _MOST_BAD_LINES:
-        return _new(file, ""), found[:_MOST_BAD_LINES]
-    return (_new(file, _BAD.sub("\ufffd", decoded)) if found else source), found
+    if not found:
+        directives = _directives(source)
+        return (_new(file, "") if directives else source), directives
+    replaced, count = _BAD.subn("\ufffd", decoded, _MOST_BAD_CHARACTERS)
+    if len(found) == _MOST_BAD_LINES or count == _MOST_BAD_CHARACTERS:
+        # This is no text with a slip in it, but another kind of file.
+        return _new(file, ""), found
+    directives = _directives(source)
+    return _new(file, "" if directives else replaced), (*found, *directives)
+
+
+def _directives(source: Source) -> tuple[errors.Problem, ...]:
+    """Refuse YAML directives: no site needs them, and libyaml's time for them is quadratic.
+
+    A line that begins with % can be nothing else, but for a text in quotes over several lines.
+    """
+    match = _DIRECTIVE.search(source.text)
+    if match is None:
+        return ()
+    place = source.position_at(match.start())
+    return (
+        errors.Problem(
+            "yaml",
+            "a line that begins with % is not used in a site",
+            position=place,
+            hint="remove the line",
+            source=source.line(place.line),
+        ),
+    )
 
 
 def _bad_characters(source: Source) -> Iterator[errors.Problem]:
-    last = 0
-    count = 0
-    for match in _BAD.finditer(source.text):
-        place = source.position_at(match.start())
-        if place.line == last:
-            continue
-        last = place.line
-        count += 1
-        yield _bad_character(match[0], place, source.line(place.line))
-        if count > _MOST_BAD_LINES:
+    """The first refused character of each line, for a few lines."""
+    match = _BAD.search(source.text)
+    for _ in range(_MOST_BAD_LINES):
+        if match is None:
             return
+        place = source.position_at(match.start())
+        yield _bad_character(match[0], place, source.line(place.line))
+        if place.line == len(source.starts):
+            return
+        match = _BAD.search(source.text, source.starts[place.line])
 
 
 def _bad_character(character: str, place: errors.Position, line: str) -> errors.Problem:
@@ -156,3 +196,39 @@ def name_of(character: str) -> str:
     if character in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
         return f"text direction mark U+{ord(character):04X}"
     return f"control character U+{ord(character):04X}"
+
+
+def without_echoes(
+    bad_lines: Iterable[errors.Problem], later: Iterable[errors.Problem]
+) -> list[errors.Problem]:
+    """Leave out what follows from a Problem already there: same line of bad text, same place."""
+    lines = {problem.position.line for problem in bad_lines if problem.position}
+    told: set[errors.Position] = set()
+    kept: list[errors.Problem] = []
+    for problem in later:
+        place = problem.position
+        if place is not None and (place.line in lines or place in told):
+            continue
+        kept.append(problem)
+        if place is not None and problem.path == ():
+            told.add(place)
+    return kept
+
+
+def in_order(problems: Iterable[errors.Problem], *, most: int) -> tuple[errors.Problem, ...]:
+    """Sort Problems as they stand in the file; beyond *most* say how many follow."""
+
+    def place(problem: errors.Problem) -> tuple[int, int, str]:
+        where = problem.position
+        return (where.line, where.column, problem.id) if where else (0, 0, problem.id)
+
+    ordered = sorted(problems, key=place)
+    if len(ordered) <= most:
+        return tuple(ordered)
+    more = len(ordered) - most
+    last = errors.Problem(
+        "more-problems",
+        f"at least {more:,} more problems follow",
+        position=ordered[most].position,
+    )
+    return (*ordered[:most], last)

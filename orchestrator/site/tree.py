@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from orchestrator import errors
 from orchestrator.site import source
 
 Path = tuple[str | int, ...]
-Value = "str | None | dict[str, Value] | list[Value]"
+
+# Scalars are most of a site; none of them needs dictionaries of its own.
+_NO_CHILDREN: Mapping[str | int, Node] = MappingProxyType({})
+_NO_KEYS: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
@@ -28,8 +33,8 @@ class Node:
     line: int
     column: int
     value: object = None
-    children: dict[str | int, Node] = field(default_factory=dict)
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    children: Mapping[str | int, Node] = field(default_factory=lambda: _NO_CHILDREN)
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _NO_KEYS)
     weight: int = 1
     alias_of: int | None = None
 
