@@ -1,0 +1,48 @@
+"""Rules of what the SBC sends to the PBX, a carrier or a phone; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.lab import evidence, rules_media
+from orchestrator.sip import message
+
+_LEAKY_ATTRIBUTES = (
+    "x-", "ice-", "candidate", "remote-candidates", "end-of-candidates", "crypto", "label",
+    "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap",
+)  # fmt: skip
+_LEAKY_HEADERS = ("x-", "ms-", "history-info", "geolocation")
+
+
+def busy_cause(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """SIG-16: Microsoft's 486 carries Q.850 cause 34, which a trunk takes for "no circuit"."""
+    if isinstance(parsed, message.Response) and parsed.status == 486:
+        for value in parsed.values("Reason"):
+            if "cause=34" in value.replace(" ", "").lower():
+                yield "486 reaches the trunk with cause 34 instead of 17", f"Reason: {value}"
+
+
+def leaked_header(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """SIG-35: no header of Microsoft's and none of our own workings reaches the trunk."""
+    for header in parsed.headers:
+        if header.key.startswith(_LEAKY_HEADERS):
+            excerpt = f"{header.name}: {header.value}"[:120]
+            yield "a header that is nobody's business reaches the trunk", excerpt
+
+
+def leaked_attribute(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """MED-11: the trunk gets a plain RTP/AVP audio stream, without Microsoft's attributes."""
+    audio = rules_media.audio_of(parsed)
+    if audio is None:
+        return
+    if audio.protocol != "RTP/AVP":
+        yield "the trunk is offered something else than plain RTP", f"m=audio {audio.protocol}"
+    for value in audio.values("a"):
+        if value.startswith(_LEAKY_ATTRIBUTES):
+            yield "an attribute of Microsoft's reaches the trunk", f"a={value}"[:120]

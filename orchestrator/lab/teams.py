@@ -1,0 +1,332 @@
+"""The strict Microsoft: a SIP proxy behind mutual TLS that checks every rule it meets.
+
+What it does is restated from facts/teams.md: it answers OPTIONS only to an SBC that names itself
+by its FQDN, and then sends OPTIONS of its own to the FQDN it found in Contact (section 3); its
+certificate is good for server authentication only, in both roles (EKU-1); requests come from
+three addresses, each on a connection of its own when asked to (EP-5, TLS-8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from orchestrator.lab import (
+    agent,
+    call,
+    evidence,
+    journal,
+    leg,
+    media,
+    offers,
+    rules,
+    tls,
+    transaction,
+    transport,
+)
+from orchestrator.sip import build, grammar, message, uri
+
+PRODUCT = "Microsoft.PSTNHub.SIPProxy v.2026.11.1.1 i.EUWE.3"
+ALLOW = "INVITE,ACK,OPTIONS,CANCEL,BYE,NOTIFY"
+PROXY = "sip-du-a-eu.pstnhub.microsoft.com"
+CONTROLLER = "api-du-a-euwe.pstnhub.microsoft.com"
+ACK_WITHIN = 4.0
+"""Seconds after which Microsoft hangs up a call whose 200 got no ACK (SIG-9)."""
+MISSING = "Record-Route and Contact headers are missing"
+
+_ADDRESS = re.compile(r"[0-9.]+|\[.*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where Microsoft is and what it knows of the SBC.
+
+    Attributes:
+        hosts: Its names and their addresses, in the order they are tried.
+        port: Where it listens for SIP over TLS.
+        media: Address of its media processor.
+        names: Every name it may have to resolve, with its address.
+        identity: Its certificate and the roots it trusts.
+        context: The SBC as the tenant configured it.
+    """
+
+    hosts: Mapping[str, str]
+    port: int
+    media: str
+    names: Mapping[str, str]
+    identity: tls.Identity
+    context: evidence.Context
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """OPTIONS that passed: to or from which of Microsoft's names, and how it was answered."""
+
+    host: str
+    status: int
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What Microsoft remembers of one Call-ID."""
+
+    contact: str
+    routes: tuple[str, ...]
+    offer: bytes = b""
+    earlier: bytes = b""
+
+
+@dataclass(slots=True)
+class _Books:
+    """What happened so far."""
+
+    broken: journal.Journal[evidence.Broken] = field(default_factory=journal.Journal)
+    came: journal.Journal[Ping] = field(default_factory=journal.Journal)
+    sent: journal.Journal[Ping] = field(default_factory=journal.Journal)
+
+
+class Teams:
+    """Microsoft's side of a trunk; make it inside a running event loop."""
+
+    def __init__(
+        self, settings: Settings, sockets: transport.Sockets, media_sockets: transport.Sockets,
+        log: agent.Log,
+    ) -> None:  # fmt: skip
+        self.books = _Books()
+        self._settings = settings
+        self._media_sockets = media_sockets
+        self._known: dict[str, _Known] = {}
+        self._taken = 0
+        self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
+
+    async def open(self) -> None:
+        """Listen at all three names."""
+        for address in self._settings.hosts.values():
+            await self._agent.listen(address, self._settings.port)
+
+    async def close(self) -> None:
+        """Close everything."""
+        await self._agent.close()
+
+    async def drop_connections(self) -> None:
+        """Close all connections, as Microsoft does with idle ones (TLS-8)."""
+        await self._agent.drop_connections()
+
+    async def dial(self, number: str, *, caller: str) -> leg.OutgoingLeg:
+        """Call a number behind the SBC as Teams does (SIG-20, MED-17)."""
+        stream = self._stream()
+        place = offers.Place(*stream.address)
+        keys = (secrets.token_bytes(30), secrets.token_bytes(30))
+        body = offers.teams_offer(place, session=_session(), keys=keys)
+        context = self._settings.context
+        at = f"{context.fqdn}:{context.port}"
+        own = _own_contact()
+        invite = build.request(
+            "INVITE",
+            f"sip:{number}@{at};user=phone;transport=tls",
+            from_=call.tagged(f"sip:{caller}@sip.pstnhub.microsoft.com:5061;user=phone"),
+            to=uri.NameAddr(f"sip:{number}@{at};user=phone"),
+            call_id=secrets.token_hex(16),
+            number=1,
+            extra=(*_invite_headers(), ("Record-Route", _own_route()), ("Contact", f"<{own}>")),
+            body=body,
+        )
+        self._known[invite.call_id] = _Known(own, (_own_route()[1:-1],), offer=body)
+        outgoing = call.OutgoingCall(self._agent, invite, f"sip:{at}", None)
+        try:
+            await outgoing.start()
+        except OSError:
+            stream.close()
+            raise
+        return leg.OutgoingLeg(outgoing, stream)
+
+    async def next_leg(self, *, within: float = call.WITHIN) -> leg.IncomingLeg:
+        """The next call from the SBC; Silence when none comes in time."""
+        incoming = await self._agent.calls.first(
+            lambda _: True, within=within, what="a call at Teams", after=self._taken
+        )
+        self._taken = self._agent.calls.entries.index(incoming) + 1
+        own = _own_contact()
+        incoming.front = (("Record-Route", _own_route()),)
+        self._known[incoming.invite.call_id] = _Known(
+            own, (_own_route()[1:-1],), earlier=incoming.invite.body
+        )
+        self._agent.spawn(self._watch_ack(incoming))
+        return leg.IncomingLeg(
+            incoming,
+            self._stream(),
+            contact=f"<{own}>",
+            answerer=_answer,
+            extra=(("Allow", ALLOW), ("Server", PRODUCT)),
+        )
+
+    def skip_calls(self) -> None:
+        """Forget calls that came and that nobody took."""
+        self._taken = len(self._agent.calls.entries)
+
+    def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
+        """Check a message and its connection against every rule (agent.Hooks)."""
+        known = self._known.get(parsed.call_id)
+        context = replace(self._settings.context, tls=flow.facts)
+        if flow.facts is not None:
+            for broken in rules.check_connection(flow.facts, context):
+                self.books.broken.add(broken)
+        if known is not None:
+            context = replace(
+                context,
+                dialog_contact=known.contact,
+                dialog_routes=known.routes,
+                offer=known.offer if isinstance(parsed, message.Response) else b"",
+                earlier=known.earlier,
+            )
+        for broken in rules.check(parsed, context):
+            self.books.broken.add(broken)
+        if known is not None and parsed.content_type == build.SDP_TYPE:
+            known.earlier = parsed.body
+
+    def asked(self, server: transaction.ServerTransaction) -> None:
+        """Answer OPTIONS by the FQDN rule; refuse everything else (agent.Hooks)."""
+        if server.request.method != "OPTIONS":
+            server.respond(build.response(server.request, 405, extra=(("Allow", ALLOW),)))
+            return
+        refusal = self._refusal_of(server.request)
+        host = self._host_of(server.flow.local[0])
+        headers: build.Extra = (("Allow", ALLOW), ("Server", PRODUCT))
+        status = 200
+        if refusal is not None:
+            status, reason = refusal
+            headers = (("Reason", reason), ("Server", PRODUCT))
+        tag = secrets.token_hex(4)
+        server.respond(build.response(server.request, status, tag=tag, extra=headers))
+        self.books.came.add(Ping(host, status))
+        if status == 200 and server.request.contacts:
+            contact = uri.parse_uri(server.request.contacts[0].uri)
+            self._agent.spawn(self._ping(host, contact))
+
+    def trouble(self, broken: evidence.Broken) -> None:
+        """Write down what could not be understood (agent.Hooks)."""
+        self.books.broken.add(broken)
+
+    def refused(self, refusal: evidence.TlsRefusal) -> None:
+        """Write down why a handshake failed (agent.Hooks)."""
+        self.books.broken.add(rules.explain_refusal(refusal))
+
+    def _refusal_of(self, request: message.Request) -> tuple[int, str] | None:
+        # Microsoft looks in Record-Route first, then in Contact (facts/teams.md 3).
+        named = (*request.record_routes[:1], *request.contacts[:1])
+        if not named:
+            return 400, f'Q.850;cause=63;text="{MISSING}"'
+        host = uri.parse_uri(named[0].uri).host
+        if _ADDRESS.fullmatch(host):
+            return 403, f'Q.850;cause=63;text="{host} is not an FQDN"'
+        if host.lower() != self._settings.context.fqdn:
+            return 403, f'Q.850;cause=63;text="no tenant has the trunk {host}"'
+        return None
+
+    async def _ping(self, host: str, contact: uri.Uri) -> None:
+        # To the FQDN in the SBC's Contact, on a new connection (facts/teams.md 3, TLS-8).
+        port = contact.port or 5061
+        at = f"{contact.host}:{port}"
+        request = build.request(
+            "OPTIONS",
+            f"sip:{at};transport=tls",
+            from_=call.tagged(f"sip:{PROXY}:{self._settings.port}"),
+            to=uri.NameAddr(f"sip:{at}"),
+            call_id=secrets.token_hex(16),
+            number=1,
+            extra=(
+                ("Contact", f"<sip:{PROXY}:{self._settings.port};transport=tls>"),
+                ("Allow", ALLOW),
+                ("User-Agent", PRODUCT),
+            ),
+        )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        client = await self._agent.send_request(
+            request, f"sip:{at}", source=self._settings.hosts[host], fresh=True
+        )
+        answer = await client.final(call.WITHIN)
+        self.books.sent.add(Ping(host, answer.status, loop.time() - began))
+
+    async def _watch_ack(self, incoming: call.IncomingCall) -> None:
+        await incoming.server.finished.wait()
+        if incoming.dialog is None:
+            return
+        try:
+            async with asyncio.timeout(ACK_WITHIN):
+                await incoming.server.acknowledged.wait()
+        except TimeoutError:
+            late = f"no ACK for Teams' 200 within {ACK_WITHIN:g} s: Teams hangs up (1106)"
+            self.books.broken.add(evidence.Broken("SIG-9", late))
+            await incoming.hang_up()
+
+    def _host_of(self, address: str) -> str:
+        return next(name for name, known in self._settings.hosts.items() if known == address)
+
+    def _stream(self) -> media.MediaStream:
+        return open_stream(self._media_sockets, self._settings.media)
+
+
+def open_stream(sockets: transport.Sockets, address: str) -> media.MediaStream:
+    """An audio stream on a fresh port of *address*."""
+    made = sockets(transport.AF_INET, transport.SOCK_DGRAM, (address, 0))
+    return media.MediaStream(made)
+
+
+def _profile(settings: Settings) -> agent.Profile:
+    return agent.Profile(
+        name="Teams",
+        transport="tls",
+        address=next(iter(settings.hosts.values())),
+        port=settings.port,
+        resolve=lambda host: resolve(settings.names, host),
+        identity=settings.identity,
+        ciphers=":".join(tls.TEAMS_CIPHERS),
+    )
+
+
+def resolve(names: Mapping[str, str], host: str) -> str:
+    """The address of a host; an address is its own. OSError when nobody knows the name."""
+    if _ADDRESS.fullmatch(host):
+        return host
+    address = names.get(host.lower())
+    if address is None:
+        raise OSError(f"the name {host} does not resolve (569015)")
+    return address
+
+
+def _answer(offer: bytes, here: offers.Place) -> bytes:
+    if not offer:
+        raise grammar.SipError("no offer in the INVITE")
+    return offers.teams_answer(offer, here, session=_session(), key=secrets.token_bytes(30))
+
+
+def _session() -> int:
+    return secrets.randbelow(90_000) + 10_000
+
+
+def _own_contact() -> str:
+    # Opaque, mixed case, and longer than most stacks expect: it must come back as it is (SIG-12).
+    opaque = f"x-i={secrets.token_hex(16)};x-c=/{secrets.token_hex(8).upper()}/s/1/{_session()}aB"
+    return f"sip:{CONTROLLER}:443;{opaque}"
+
+
+def _own_route() -> str:
+    return f"<sip:{PROXY}:5061;transport=tls;lr>"
+
+
+def _invite_headers() -> build.Extra:
+    return (
+        ("User-Agent", PRODUCT),
+        ("Allow", ALLOW),
+        ("Supported", "histinfo,timer"),
+        ("Min-SE", "300"),
+        ("Session-Expires", "1800"),
+        ("X-MS-UserLocation", "external"),
+        ("X-MS-UserSite", "lab"),
+        ("X-MS-MediaPath", "sbc.example.com"),
+    )
