@@ -45,9 +45,16 @@ KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
 
 _LISTEN = re.compile(
     r"^listen=(?P<proto>udp|tcp|tls):(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)"
-    r"(?: advertise (?P<name>\S+):\d+)?",
+    r"(?: advertise (?P<name>\S+):\d+)?(?: name \"(?P<nick>\w+)\")?",
     re.MULTILINE,
 )
+
+# One row of an htable as db_text writes it: id:key:0:0:value:0, with \\ and \: escaped.
+_COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
+_UNESCAPED = re.compile(r"\\(.)")
+_FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
+_TABLE_COLUMNS = 6
+_DISPATCHER_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,21 @@ class Observed:
     certificate: CertificateSeen
     kamailio: KamailioSeen
     rtpengine: RtpengineSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Somebody to ask by OPTIONS.
+
+    Attributes:
+        uri: The destination.
+        socket: The socket to send from, or empty.
+        identity: Our SIP URI towards it.
+    """
+
+    uri: str
+    socket: str
+    identity: str
 
 
 class Kind(StrEnum):
@@ -263,6 +285,37 @@ def wanted_destinations(generation: generations.Generation) -> tuple[tuple[int, 
     lines = generation.file(DISPATCHER_LIST).text.splitlines()
     words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return tuple(sorted((int(parts[0]), parts[1]) for parts in words))
+
+
+def probes(generation: generations.Generation) -> tuple[Probe, ...]:
+    """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
+    sockets = {found["nick"]: found for found in _listeners(generation)}
+    asked = []
+    for line in generation.file(DISPATCHER_LIST).text.splitlines():
+        words = line.split()
+        if len(words) < _DISPATCHER_COLUMNS or line.startswith("#"):
+            continue
+        told = dict(part.partition("=")[::2] for part in words[4].split(";"))
+        found = sockets.get(told.get("sockname", ""))
+        socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
+        asked.append(Probe(uri=words[1], socket=socket, identity=told.get("ping_from", "")))
+    return tuple(asked)
+
+
+def answer_seconds(generation: generations.Generation) -> float:
+    """How long Kamailio waits for an answer to a request: tm's ``fr_timer``, 30 s by default."""
+    found = _FR_TIMER.search(generation.file(KAMAILIO_CONFIG).text)
+    return int(found[1]) / 1000 if found else 30.0
+
+
+def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
+    """Key and value of each row in a rendered htable, in the order of the file."""
+    rows = []
+    for line in file.text.splitlines()[1:]:
+        columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
+        if len(columns) >= _TABLE_COLUMNS:
+            rows.append((columns[1], columns[4]))
+    return tuple(rows)
 
 
 def start_command(generation: generations.Generation, unit: str) -> tuple[str, ...]:

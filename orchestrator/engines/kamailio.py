@@ -22,7 +22,6 @@ _VERSION = re.compile(r"version: kamailio (\d+)\.(\d+)\.(\d+)")
 _CHECK_SECONDS = 30.0
 _READY_POLL = 0.05
 _UAC_MARGIN = 1.5
-_LONGEST_TIMER = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def wait_ready(
 
 def read_sockets(rpc: kamailio_rpc.Rpc) -> frozenset[str]:
     """The sockets Kamailio listens on, each as ``udp:192.0.2.10:5060``."""
-    result = rpc.call("core.sockets_list", timeout=0.5)
+    result = rpc.call("core.sockets_list")
     entries = result if isinstance(result, list) else [result]
     found: set[str] = set()
     for entry in entries:
@@ -222,24 +221,24 @@ def table_value(rpc: kamailio_rpc.Rpc, table: str, key: str) -> str | None:
     return None
 
 
-def send_options(rpc: kamailio_rpc.Rpc, uri: str, *, identity: str, socket: str) -> int | None:
+def send_options(
+    rpc: kamailio_rpc.Rpc, uri: str, *, identity: str, socket: str, timer: float
+) -> int | None:
     """Send OPTIONS through the running Kamailio and wait for the final answer.
 
-    Blocks for at most tm's ``fr_timer`` and a little more, so that Kamailio's one RPC worker is
-    never left busy; where that timer is over ten seconds nothing is sent.
+    Blocks for at most tm's ``fr_timer`` and a little more, because Kamailio's one RPC worker
+    cannot be called off: it waits until that timer ends.
 
     Args:
         rpc: The running Kamailio.
         uri: Where to, for example ``sip:sip.pstnhub.microsoft.com:5061;transport=tls``.
         identity: Our SIP URI, for From.
         socket: The socket to send from, ``tls:203.0.113.10:5061``; Kamailio's choice when empty.
+        timer: tm's ``fr_timer`` in seconds, as the running skeleton sets it.
 
     Returns:
         The status code, or None when nobody answered or it could not be sent.
     """
-    timer = int(str(rpc.call("cfg.get", "tm", "fr_timer"))) / 1000
-    if timer > _LONGEST_TIMER:
-        return None
     headers = (
         f"From: <{identity}>;tag={secrets.token_hex(6)}\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
     )

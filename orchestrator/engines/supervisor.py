@@ -7,7 +7,9 @@ digest of the configuration RTPEngine was started with is noted, because it cann
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +74,7 @@ class Supervisor(Protocol):
 def for_this_host(
     state: Path, run_dir: Path, root: process.EngineRoot | None, netns: str | None = None
 ) -> Supervisor:
-    """systemd where it runs, child processes elsewhere and for an engine root."""
+    """Units where systemd runs, child processes elsewhere and for an engine root."""
     if SYSTEMD_MARK.is_dir() and root is None and netns is None:
         return Systemd(state)
     return Children(state, run_dir, root, netns)
@@ -99,7 +101,8 @@ class Children:
         for pid in (known,) if known and self._is_ours(known, name) else self._ours(name):
             if process.group_of(pid) == pid:
                 note = _read(self._state / "log" / f"{name}.started")
-                return Status(True, _from_program(process.command_line(pid), name), note)
+                command = _from_program(process.command_line(pid), name)
+                return Status(running=True, command=command, started_with=note)
         return Status(running=False)
 
     def start(self, name: str, command: tuple[str, ...], note: str) -> None:
@@ -173,7 +176,8 @@ class Systemd:
         if told.get("ActiveState") not in ("active", "reloading") or not pid:
             return Status(running=False)
         note = _read(self._state / "log" / f"{name}.started")
-        return Status(True, _from_program(process.command_line(pid), name), note)
+        command = _from_program(process.command_line(pid), name)
+        return Status(running=True, command=command, started_with=note)
 
     def start(self, name: str, command: tuple[str, ...], note: str) -> None:
         """Start the unit, now and at every boot; its ExecStart is the command."""
@@ -224,6 +228,36 @@ class Systemd:
         process.run(["systemctl", *arguments], timeout=_SYSTEMCTL_SECONDS, check=True)
 
 
+def check_free(transport: str, address: str, port: int) -> None:
+    """Make sure that a socket can be bound now: ``udp``, ``tcp`` or ``tls``.
+
+    Raises:
+        HostError: Somebody has the port, or we may not bind it; the holder is named if known.
+    """
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kind) as trial:
+        if kind == socket.SOCK_STREAM:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise _taken(transport, address, port) from error
+            raise errors.HostError(
+                f"cannot bind {transport} port {port} of {address}: {error.strerror}",
+                hint="ports below 1024 need root; see node and teams.port in site.yaml",
+            ) from error
+
+
+def _taken(transport: str, address: str, port: int) -> errors.HostError:
+    holder = find_holder(port)
+    return errors.HostError(
+        f"{transport} port {port} of {address} is taken" + (f" by {holder}" if holder else ""),
+        hint=f"end that program, or change the port in site.yaml; ss -lntup sport = :{port}",
+    )
+
+
 def find_holder(port: int) -> str:
     """Which process has a port, in the words of ``ss``; empty when it cannot tell."""
     try:
@@ -236,13 +270,7 @@ def find_holder(port: int) -> str:
 
 def _died(name: str, log: str, where: str) -> errors.SbcctlError:
     if (taken := words.taken_port(log)) is not None:
-        address, port = taken
-        holder = find_holder(port)
-        return errors.HostError(
-            f"{name} cannot start: port {port} of {address} is taken"
-            + (f" by {holder}" if holder else ""),
-            hint=f"end that program, or change the port in site.yaml; ss -lntup sport = :{port}",
-        )
+        return _taken("udp or tcp", *taken)
     return errors.EngineRefused(
         f"{name} ended right after its start", words=words.complaints(log), hint=where
     )

@@ -1,0 +1,79 @@
+"""``sbcctl apply``: make this machine the SBC that site.yaml describes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli import settings
+
+if TYPE_CHECKING:
+    from orchestrator import apply
+
+
+@click.command("apply")
+@click.argument("site", metavar="SITE")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0, max=86400),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait this long for another sbcctl to end (0).",
+)
+@click.pass_obj
+def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
+    """Make this machine the SBC that SITE (a site.yaml, - for stdin) describes.
+
+    Obtains the certificate, starts or reloads the engines with the cheapest step that suffices,
+    and reads back from them what they run. Run again, it does nothing. When a step fails, what
+    served before is put back.
+    """
+    # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
+    from orchestrator import apply, observe  # noqa: PLC0415
+    from orchestrator.render import views  # noqa: PLC0415
+    from orchestrator.site import load  # noqa: PLC0415
+
+    began = time.monotonic()
+    wanted, _ = load.read_site(site)
+    machine = observe.Machine(
+        paths=views.Paths(state=options.state_dir, run=options.run_dir),
+        engine_root=options.engine_root,
+        env=os.environ,
+        read=(wanted.teams.trusted_roots,),
+    )
+    console = options.console()
+    outcome = apply.apply(wanted, machine, console, lock_timeout=lock_timeout)
+    for warning in outcome.warnings:
+        console.say(f"warning: {warning}")
+    console.result(
+        "apply",
+        _sentence(wanted.site, outcome, time.monotonic() - began),
+        {
+            "site": wanted.site,
+            "generation": outcome.generation,
+            "changed": bool(outcome.steps),
+            "steps": [
+                {
+                    "kind": str(step.kind),
+                    "subject": step.subject,
+                    "reason": step.reason,
+                    "cost": step.cost,
+                }
+                for step in outcome.steps
+            ],
+            "warnings": list(outcome.warnings),
+        },
+    )
+
+
+def _sentence(site: str, outcome: apply.Outcome, seconds: float) -> str:
+    """What a human reads at the end."""
+    if not outcome.steps:
+        return f"{site}: nothing to do, generation {outcome.generation} serves ({seconds:.1f} s)"
+    restarts = [step for step in outcome.steps if step.kind.startswith("restart")]
+    count = len(outcome.steps)
+    done = f"{count} step{'s' if count != 1 else ''}, {len(restarts)} restarts"
+    return f"{site}: generation {outcome.generation} serves ({done}, {seconds:.1f} s)"

@@ -1,0 +1,337 @@
+"""Ask host and engines once -> Observed; ask again after a change -> differences.
+
+Nothing is changed in here. An engine that is down or silent is something observed, not an error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from orchestrator import errors, plan
+from orchestrator.engines import (
+    certbot,
+    certificate,
+    kamailio,
+    kamailio_rpc,
+    rtpengine,
+    supervisor,
+)
+from orchestrator.host import network, notes, process, store
+from orchestrator.render import generation as generations
+from orchestrator.render import views
+from orchestrator.site import model
+
+_SAMPLED_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as seen by one run of sbcctl: where things are and how they are reached.
+
+    Attributes:
+        paths: State and run directory.
+        engine_root: Tree the engines run from, or None for this machine's own.
+        env: The environment, for secrets.
+        read: Files outside state and run which the engines read (the trusted roots).
+    """
+
+    paths: views.Paths
+    engine_root: str | None
+    env: Mapping[str, str]
+    read: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        return Path(self.paths.state)
+
+    @property
+    def run(self) -> Path:
+        """The run directory."""
+        return Path(self.paths.run)
+
+    @cached_property
+    def root(self) -> process.EngineRoot | None:
+        """How engines are run from their tree."""
+        if self.engine_root is None:
+            return None
+        system = ("/etc/ssl/certs/ca-certificates.crt", "/etc/resolv.conf", "/etc/hosts")
+        return process.EngineRoot(
+            path=self.engine_root,
+            write=(self.paths.state, self.paths.run),
+            read=tuple(dict.fromkeys((*system, *self.read))),
+        )
+
+    @cached_property
+    def store(self) -> store.Store:
+        """The state directory's store."""
+        return store.Store(self.state)
+
+    @cached_property
+    def supervisor(self) -> supervisor.Supervisor:
+        """Who starts and stops the engines here."""
+        return supervisor.for_this_host(self.state, self.run, self.root)
+
+    @cached_property
+    def rpc(self) -> kamailio_rpc.Rpc:
+        """Kamailio's RPC."""
+        return kamailio_rpc.Rpc(self.run / "kamailio.sock")
+
+    @cached_property
+    def media(self) -> rtpengine.Rtpengine:
+        """RTPEngine's ng."""
+        return rtpengine.Rtpengine(("127.0.0.1", views.NG_PORT))
+
+
+def engine_facts(machine: Machine) -> views.EngineFacts:
+    """Which engines are installed.
+
+    Raises:
+        HostError: One is missing; the hint names the Debian package.
+    """
+    # The shared directories may not exist yet, and asking for a version needs none of them.
+    bare = process.EngineRoot(machine.engine_root) if machine.engine_root else None
+    program = kamailio.probe_facts(bare)
+    return views.EngineFacts(
+        kamailio=program.version,
+        rtpengine=rtpengine.probe_version(bare),
+        tls=program.tls,
+        module_path=program.module_path,
+    )
+
+
+def observe(
+    machine: Machine,
+    generation: generations.Generation,
+    facts: views.EngineFacts,
+    seen: plan.CertificateSeen,
+) -> plan.Observed:
+    """Look at disk and engines once, with *generation* as what is wanted."""
+    name = machine.store.current()
+    stored = machine.store.load(name) if name else None
+    return plan.Observed(
+        committed=stored.generation.digest if stored and not stored.drifted else name or "",
+        drifted=stored.drifted if stored else (),
+        units=machine.supervisor.installed_units(),
+        certificate=seen,
+        kamailio=_see_kamailio(machine, generation, facts),
+        rtpengine=_see_rtpengine(machine),
+    )
+
+
+def _see_kamailio(
+    machine: Machine, generation: generations.Generation, facts: views.EngineFacts
+) -> plan.KamailioSeen:
+    status = machine.supervisor.status("kamailio")
+    if not status.running:
+        return plan.KamailioSeen(version=facts.kamailio)
+    try:
+        skeleton = kamailio.running_skeleton(machine.rpc)
+        held = kamailio.destinations(machine.rpc)
+    except errors.EngineSilent:
+        return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
+    return plan.KamailioSeen(
+        version=facts.kamailio,
+        running=True,
+        answering=True,
+        command=status.command,
+        skeleton=skeleton,
+        loaded=notes.read_loaded(machine.run),
+        destinations=tuple((held.set_id, held.uri) for held in held),
+        served=_served(generation) if skeleton == generation.skeleton else None,
+    )
+
+
+def _see_rtpengine(machine: Machine) -> plan.RtpengineSeen:
+    status = machine.supervisor.status("rtpengine")
+    if not status.running:
+        return plan.RtpengineSeen()
+    try:
+        calls = machine.media.sessions()
+    except errors.EngineError:
+        return plan.RtpengineSeen(running=True, command=status.command)
+    return plan.RtpengineSeen(
+        running=True,
+        answering=True,
+        command=status.command,
+        config=status.started_with,
+        calls=calls,
+    )
+
+
+def _served(generation: generations.Generation) -> int | None:
+    address, port, name = plan.teams_listener(generation)
+    try:
+        return certificate.served(address, port, name=name).serial
+    except errors.EngineError:
+        return None
+
+
+# -- the certificate ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A certificate that could be installed: chain and key as PEM."""
+
+    chain: bytes
+    key: bytes
+
+
+def see_certificate(
+    machine: Machine, site: model.Site, now: dt.datetime
+) -> tuple[plan.CertificateSeen, Offer | None]:
+    """Look at the installed certificate and at the one its source has.
+
+    Raises:
+        SiteError: The files named in site.yaml cannot serve; every reason is a Problem.
+        HostError: They cannot be read.
+    """
+    name = machine.store.certificate()
+    held = machine.store.read_certificate(name) if name else None
+    installed = None
+    faults: tuple[str, ...] = ("there is none yet",)
+    if held is not None:
+        faults = certificate.find_faults(*held, name=site.teams.fqdn, now=now)
+        try:
+            installed = certificate.read_pair(held[0])
+        except ValueError:
+            installed = None
+    source_files = site.certificate.files
+    offer = _offered_files(site, source_files, now) if source_files else _lineage(machine, site)
+    if offer is not None and source_files is None:
+        unfit = certificate.find_faults(offer.chain, offer.key, name=site.teams.fqdn, now=now)
+        offer = None if unfit else offer
+    if offer is not None and held == (offer.chain, offer.key):
+        offer = None
+    seen = plan.CertificateSeen(
+        source="files" if source_files else "acme",
+        installed=installed,
+        faults=faults,
+        offered=certificate.read_pair(offer.chain) if offer else None,
+    )
+    return seen, offer
+
+
+def see_installed_certificate(machine: Machine) -> plan.CertificateSeen:
+    """The installed certificate alone, as it is; used on the way back to an earlier generation."""
+    name = machine.store.certificate()
+    held = machine.store.read_certificate(name) if name else None
+    installed = certificate.read_pair(held[0]) if held else None
+    return plan.CertificateSeen(source="files", installed=installed)
+
+
+def _lineage(machine: Machine, site: model.Site) -> Offer | None:
+    lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
+    return Offer(lineage.chain, lineage.key) if lineage else None
+
+
+def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.datetime) -> Offer:
+    contents = []
+    for key, path in (("chain", files.chain), ("key", files.key)):
+        try:
+            contents.append(Path(path).read_bytes())
+        except OSError as error:
+            raise errors.HostError(
+                f"cannot read {path}, named by certificate.files.{key}: {error.strerror}",
+                hint="the path must be absolute and readable by the user who runs sbcctl",
+            ) from error
+    offer = Offer(*contents)
+    faults = certificate.find_faults(offer.chain, offer.key, name=site.teams.fqdn, now=now)
+    if faults:
+        raise errors.SiteError(
+            tuple(
+                errors.Problem(
+                    id="unfit-certificate",
+                    message=f"{files.chain}: {fault}",
+                    path=("certificate", "files", "chain"),
+                    hint="nothing was changed; put a pair there that fits and apply again",
+                )
+                for fault in faults
+            )
+        )
+    return offer
+
+
+# -- before a start -------------------------------------------------------------------------
+
+
+def check_sockets(machine: Machine, generation: generations.Generation) -> None:
+    """Make sure that the sockets can be bound which no engine of ours holds yet.
+
+    Raises:
+        HostError: An address is not on this machine, or somebody else has the port.
+    """
+    wanted = [_parsed(text) for text in sorted(plan.wanted_sockets(generation))]
+    here = network.addresses()
+    for _, address, _ in wanted:
+        if address not in here:
+            raise errors.HostError(
+                f"the address {address} is not on this machine",
+                hint="see node in site.yaml: public_address, private_address, trunk_address;"
+                " this machine has " + ", ".join(sorted(here)),
+            )
+    held: frozenset[str] = frozenset()
+    if machine.supervisor.status("kamailio").running:
+        try:
+            held = kamailio.read_sockets(machine.rpc)
+        except errors.EngineError:
+            return
+    for transport, address, port in wanted:
+        if (
+            f"{transport}:{address}:{port}" not in held
+            and f"{transport}:[{address}]:{port}" not in held
+        ):
+            supervisor.check_free(transport, address, port)
+    if not machine.supervisor.status("rtpengine").running:
+        supervisor.check_free("udp", "127.0.0.1", views.NG_PORT)
+
+
+def _parsed(text: str) -> tuple[str, str, int]:
+    transport, _, rest = text.partition(":")
+    address, _, port = rest.rpartition(":")
+    return transport, address.strip("[]"), int(port)
+
+
+# -- after a change -------------------------------------------------------------------------
+
+
+def find_differences(machine: Machine, generation: generations.Generation) -> tuple[str, ...]:
+    """Ask the running engines what they hold; say where it is not what was asked for.
+
+    Raises:
+        EngineSilent: An engine does not answer.
+    """
+    found: list[str] = []
+    if kamailio.running_skeleton(machine.rpc) != generation.skeleton:
+        found.append("Kamailio runs another configuration than the one written")
+    lost = plan.wanted_sockets(generation) - kamailio.read_sockets(machine.rpc)
+    if lost:
+        found.append(f"Kamailio does not listen on {', '.join(sorted(lost))}")
+    held = {(held.set_id, held.uri) for held in kamailio.destinations(machine.rpc)}
+    wanted = set(plan.wanted_destinations(generation))
+    if dropped := sorted(uri for _, uri in wanted - held):
+        names = ", ".join(dropped)
+        found.append(f"Kamailio dropped {names}: most likely the name does not resolve")
+    if left := sorted(uri for _, uri in held - wanted):
+        found.append(f"Kamailio still holds {', '.join(left)}")
+    found += _table_differences(machine, generation)
+    machine.media.ping()
+    return tuple(found)
+
+
+def _table_differences(machine: Machine, generation: generations.Generation) -> list[str]:
+    """Tables whose running values are not the written ones; a sample of each is compared."""
+    found = []
+    for file in generation.files:
+        if file.effect is not generations.Effect.TABLE_RELOAD:
+            continue
+        for key, value in plan.table_rows(file)[:_SAMPLED_ROWS]:
+            if kamailio.table_value(machine.rpc, file.table, key) != value:
+                found.append(f"Kamailio's table {file.table} does not hold what was written")
+                break
+    return found
