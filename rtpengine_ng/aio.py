@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from rtpengine_ng import errors, exchange, messages
 from rtpengine_ng.messages import replies, requests
@@ -32,6 +32,7 @@ class AsyncClient(asyncio.DatagramProtocol):
         self._waiting: dict[bytes, tuple[exchange.Exchange, asyncio.Future[bytes]]] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._reason = ""
+        self._closed = asyncio.Event()
 
     @classmethod
     async def connect(
@@ -72,10 +73,11 @@ class AsyncClient(asyncio.DatagramProtocol):
         finally:
             del self._waiting[cookie]
 
-    def close(self) -> None:
-        """Close the socket; questions under way end as NoAnswer."""
+    async def close(self) -> None:
+        """Close the socket; questions under way end as NoAnswer. Closing twice is allowed."""
         if self._transport is not None:
             self._transport.close()
+            await self._closed.wait()
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +88,7 @@ class AsyncClient(asyncio.DatagramProtocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.close()
 
     async def _exchange(self, asked: exchange.Exchange, answer: asyncio.Future[bytes]) -> bytes:
         loop = asyncio.get_running_loop()
@@ -117,14 +119,15 @@ class AsyncClient(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop: the socket is open."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # No isinstance: the transports of Python 3.11 do not all derive from their interface.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop: the socket is closed, so nobody gets an answer any more."""
         self._reason = str(exc) if exc is not None else "the client is closed"
         for _, answer in self._waiting.values():
             answer.cancel()
+        self._closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002 - asyncio calls it so
         """Called by the event loop: give the answer to the question that has its cookie."""

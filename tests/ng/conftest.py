@@ -1,0 +1,6 @@
+"""Make tests/fakes importable for the tests of rtpengine_ng."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
