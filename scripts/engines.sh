@@ -115,6 +115,7 @@ default_releases() {
 main() {
     local release
     trap end_step EXIT
+    trap 'exit 130' INT TERM HUP
     case ${1:-} in
         --path) printf '%s\n' "$roots/${2:?a name such as debian13}" ;;
         --as-root) shift && build_as_root "$@" ;;

@@ -120,6 +120,7 @@ install_venv() {
 
 main() {
     trap end_step EXIT
+    trap 'exit 130' INT TERM HUP
     if [ "${1:-}" = --packages ]; then
         install_packages
         return
