@@ -1,4 +1,4 @@
-"""The scripts behind make say what is wrong, and leave nothing behind when they are interrupted."""
+"""The scripts behind make say what is wrong, and leave nothing when they are interrupted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ SCRIPTS = CHECKOUT / "scripts"
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "tmp").mkdir()
-    return {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "SBCCTL_ENGINES": str(tmp_path / "roots")}
+    return {
+        **os.environ,
+        "TMPDIR": str(tmp_path / "tmp"),
+        "SBCCTL_ENGINES": str(tmp_path / "roots"),
+    }
 
 
 def run(*argv: str | Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:

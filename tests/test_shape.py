@@ -12,6 +12,7 @@ import pytest
 CHECKOUT = Path(__file__).parent.parent
 PACKAGES = ("orchestrator", "rtpengine_ng")
 SOURCES = (*PACKAGES, "tests", "bench")
+EXAMPLES = sorted((CHECKOUT / "examples").iterdir())
 
 FUNCTION_LINES = 60
 FILE_LINES = 400
@@ -59,10 +60,10 @@ def test_functions_are_at_most_60_lines_long() -> None:
 
 
 def test_files_are_at_most_400_lines_long() -> None:
-    sizes = [(name_of(path), len(path.read_text().splitlines())) for path in python_files(*SOURCES)]
+    sizes = {name_of(path): len(path.read_text().splitlines()) for path in python_files(*SOURCES)}
     offenders = [
         f"{name} has {lines} lines"
-        for name, lines in sizes
+        for name, lines in sizes.items()
         if lines > ROOMY_FILES.get(name, FILE_LINES)
     ]
 
@@ -72,8 +73,9 @@ def test_files_are_at_most_400_lines_long() -> None:
 def test_every_module_stands_in_the_readme_map_and_nothing_else_does() -> None:
     modules = {name_of(path) for path in python_files(*PACKAGES)}
     packages = {name for name in modules if name.endswith(("__init__.py", "__main__.py"))}
+    mapped = mapped_modules((CHECKOUT / "README.md").read_text())
 
-    assert sorted(modules - packages) == sorted(mapped_modules((CHECKOUT / "README.md").read_text()))
+    assert sorted(modules - packages) == sorted(mapped)
 
 
 def test_every_module_says_what_it_is_for() -> None:
@@ -86,7 +88,7 @@ def test_every_module_says_what_it_is_for() -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("example", sorted((CHECKOUT / "examples").iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_has_golden_files(example: Path) -> None:
     assert (example / "site.yaml").is_file()
     assert any((CHECKOUT / "tests" / "golden" / example.name).rglob("*"))

@@ -43,4 +43,4 @@ def test_systemd_analyze_finds_nothing_to_say_about_the_units(units: Path) -> No
     )
 
     assert [path.name for path in paths]
-    assert (0, "") == (ran.returncode, ran.stdout + ran.stderr)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
