@@ -209,7 +209,13 @@ class Store:
         return _target(self.state / "last-known-good")
 
     def commit(self, name: str | None) -> None:
-        """Make a staged generation the current one; None leaves no current one."""
+        """Make a staged generation the current one; None leaves no current one.
+
+        Its files become newer, in whole seconds, than those of the generation before: Kamailio's
+        db_text reads a table again only then, also on the way back to an older generation.
+        """
+        if name is not None:
+            self._stamp(self.state / "generations" / name)
         self._link("current", None if name is None else f"generations/{name}")
 
     def mark_good(self, name: str) -> None:
@@ -277,6 +283,15 @@ class Store:
             return path.read_text(encoding="ascii").strip()
 
     # -- doing ------------------------------------------------------------------------------
+
+    def _stamp(self, folder: Path) -> None:
+        before = self.state / "current" / "manifest.json"
+        with _translated(folder, "stamp"):
+            newest = int(before.stat().st_mtime) if before.exists() else 0
+            stamp = max(int(time.time()), newest + 1)
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    os.utime(path, (stamp, stamp))
 
     def _manifest(self, name: str) -> _Manifest | None:
         path = self.state / "generations" / name / "manifest.json"
