@@ -50,3 +50,12 @@ class Journal(Generic[T]):
                     await news.wait()
         except TimeoutError as error:
             raise Silence(f"waited {within:g} s for {what}, which did not come") from error
+
+
+async def happened(event: asyncio.Event, *, within: float, what: str) -> None:
+    """Wait for an event, at most that many seconds; Silence when it does not come."""
+    try:
+        async with asyncio.timeout(within):
+            await event.wait()
+    except TimeoutError as error:
+        raise Silence(f"waited {within:g} s for {what}, which did not come") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.lab import call, media, offers
+from orchestrator.lab import call, journal, media, offers
 from orchestrator.sip import build, grammar, message
 
 Answerer = Callable[[bytes, offers.Place], bytes]
@@ -101,6 +101,16 @@ class IncomingLeg(Leg):
             raise
         self.call.answer(self._contact, body, extra=self._extra)
         self.talk()
+
+    async def confirmed(self) -> None:
+        """Wait for the ACK of our 200; Silence when it does not come."""
+        await journal.happened(
+            self.call.server.acknowledged, within=call.WITHIN, what="an ACK for the 200"
+        )
+
+    async def cancelled(self) -> None:
+        """Wait for a CANCEL; Silence when it does not come."""
+        await journal.happened(self.call.cancelled, within=call.WITHIN, what="a CANCEL")
 
     def refuse(self, status: int, *, extra: build.Extra = ()) -> None:
         """Refuse with a final answer."""

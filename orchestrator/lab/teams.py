@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.lab import (
     agent,
     call,
+    endpoint,
     evidence,
     journal,
     leg,
@@ -92,13 +93,10 @@ class _Books:
 class Teams:
     """Microsoft's side of a trunk; make it inside a running event loop."""
 
-    def __init__(
-        self, settings: Settings, sockets: transport.Sockets, media_sockets: transport.Sockets,
-        log: agent.Log,
-    ) -> None:  # fmt: skip
+    def __init__(self, settings: Settings, sockets: transport.Sockets, log: agent.Log) -> None:
         self.books = _Books()
         self._settings = settings
-        self._media_sockets = media_sockets
+        self._sockets = sockets
         self._known: dict[str, _Known] = {}
         self._taken = 0
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
@@ -163,6 +161,11 @@ class Teams:
             answerer=_answer,
             extra=(("Allow", ALLOW), ("Server", PRODUCT)),
         )
+
+    @property
+    def waiting_calls(self) -> int:
+        """Calls that came and that nobody took yet."""
+        return len(self._agent.calls.entries) - self._taken
 
     def skip_calls(self) -> None:
         """Forget calls that came and that nobody took."""
@@ -268,13 +271,7 @@ class Teams:
         return next(name for name, known in self._settings.hosts.items() if known == address)
 
     def _stream(self) -> media.MediaStream:
-        return open_stream(self._media_sockets, self._settings.media)
-
-
-def open_stream(sockets: transport.Sockets, address: str) -> media.MediaStream:
-    """An audio stream on a fresh port of *address*."""
-    made = sockets(transport.AF_INET, transport.SOCK_DGRAM, (address, 0))
-    return media.MediaStream(made)
+        return endpoint.open_stream(self._sockets, self._settings.media)
 
 
 def _profile(settings: Settings) -> agent.Profile:
@@ -283,20 +280,10 @@ def _profile(settings: Settings) -> agent.Profile:
         transport="tls",
         address=next(iter(settings.hosts.values())),
         port=settings.port,
-        resolve=lambda host: resolve(settings.names, host),
+        resolve=lambda host: endpoint.resolve(settings.names, host),
         identity=settings.identity,
         ciphers=":".join(tls.TEAMS_CIPHERS),
     )
-
-
-def resolve(names: Mapping[str, str], host: str) -> str:
-    """The address of a host; an address is its own. OSError when nobody knows the name."""
-    if _ADDRESS.fullmatch(host):
-        return host
-    address = names.get(host.lower())
-    if address is None:
-        raise OSError(f"the name {host} does not resolve (569015)")
-    return address
 
 
 def _answer(offer: bytes, here: offers.Place) -> bytes:

@@ -1,0 +1,187 @@
+"""What a PBX and a phone have in common: SIP over UDP, plain PCMA, and the trunk's rules."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from orchestrator.lab import (
+    agent,
+    call,
+    evidence,
+    journal,
+    leg,
+    media,
+    offers,
+    rules,
+    transaction,
+    transport,
+)
+from orchestrator.sip import build, digest, message, uri
+
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where an endpoint is and how it reaches the SBC.
+
+    Attributes:
+        name: Its name in the ladder.
+        address: Its own address.
+        port: Where it listens for SIP.
+        contact: Its Contact value, which must come back byte for byte (SIG-12).
+        sbc: The SBC as the endpoint dials it, ``host:port``.
+        product: Its User-Agent.
+        account: What answers a challenge, or None.
+        names: Names it may have to resolve, with their addresses.
+    """
+
+    name: str
+    address: str
+    port: int
+    contact: str
+    sbc: str
+    product: str
+    account: digest.Account | None = None
+    names: Mapping[str, str] | None = None
+
+
+class Endpoint:
+    """A SIP endpoint on the company's side; make it inside a running event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: transport.Sockets,
+        *,
+        context: evidence.Context,
+        log: agent.Log,
+    ) -> None:
+        self.broken: journal.Journal[evidence.Broken] = journal.Journal()
+        self.settings = settings
+        self._sockets = sockets
+        self._context = context
+        self._dialogs: set[str] = set()
+        self._taken = 0
+        self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
+
+    async def open(self) -> None:
+        """Listen."""
+        await self._agent.listen(self.settings.address, self.settings.port)
+
+    async def close(self) -> None:
+        """Close everything."""
+        await self._agent.close()
+
+    async def invite(self, target: str, *, caller: str, to: str) -> leg.OutgoingLeg:
+        """Call by way of the SBC.
+
+        Args:
+            target: The Request-URI.
+            caller: The URI of From.
+            to: The URI of To.
+        """
+        stream = open_stream(self._sockets, self.settings.address)
+        place = offers.Place(*stream.address)
+        invite = build.request(
+            "INVITE",
+            target,
+            from_=call.tagged(caller),
+            to=uri.NameAddr(to),
+            call_id=call.new_call_id(self.settings.address),
+            number=1,
+            extra=(
+                ("Contact", self.settings.contact),
+                ("Allow", ALLOW),
+                ("Supported", "replaces, 100rel"),
+            ),
+            body=offers.plain_offer(place, session=secrets.randbelow(90_000)),
+        )
+        self._dialogs.add(invite.call_id)
+        outgoing = call.OutgoingCall(
+            self._agent, invite, f"sip:{self.settings.sbc}", self.settings.account
+        )
+        await outgoing.start()
+        return leg.OutgoingLeg(outgoing, stream)
+
+    async def next_leg(self, *, within: float = call.WITHIN) -> leg.IncomingLeg:
+        """The next call from the SBC; Silence when none comes in time."""
+        name = self.settings.name
+        incoming = await self._agent.calls.first(
+            lambda _: True, within=within, what=f"a call at the {name}", after=self._taken
+        )
+        self._taken = self._agent.calls.entries.index(incoming) + 1
+        self._dialogs.add(incoming.invite.call_id)
+        return leg.IncomingLeg(
+            incoming,
+            open_stream(self._sockets, self.settings.address),
+            contact=self.settings.contact,
+            answerer=_answer,
+            extra=(("Allow", ALLOW),),
+        )
+
+    def skip_calls(self) -> None:
+        """Forget calls that came and that nobody took."""
+        self._taken = len(self._agent.calls.entries)
+
+    async def ask(self, request: message.Request) -> message.Response:
+        """Send a request outside a dialog to the SBC and return its final answer."""
+        client = await self._agent.send_request(request, f"sip:{self.settings.sbc}")
+        return await client.final(call.WITHIN)
+
+    def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
+        """Check a message against the trunk's rules (agent.Hooks)."""
+        context = replace(self._context, tls=flow.facts)
+        if parsed.call_id in self._dialogs:
+            contact = uri.parse_name_addr(self.settings.contact).uri
+            context = replace(context, dialog_contact=contact)
+        for broken in rules.check(parsed, context, rules.TRUNK):
+            self.broken.add(broken)
+
+    def asked(self, server: transaction.ServerTransaction) -> None:
+        """Answer OPTIONS; refuse everything else (agent.Hooks)."""
+        status = 200 if server.request.method == "OPTIONS" else 405
+        tag = secrets.token_hex(4)
+        extra = (("Allow", ALLOW), ("Contact", self.settings.contact))
+        server.respond(build.response(server.request, status, tag=tag, extra=extra))
+
+    def trouble(self, broken: evidence.Broken) -> None:
+        """Write down what could not be understood (agent.Hooks)."""
+        self.broken.add(broken)
+
+    def refused(self, refusal: evidence.TlsRefusal) -> None:
+        """Write down why a handshake failed (agent.Hooks)."""
+        self.broken.add(rules.explain_refusal(refusal))
+
+
+def open_stream(sockets: transport.Sockets, address: str) -> media.MediaStream:
+    """An audio stream on a fresh port of *address*."""
+    return media.MediaStream(sockets(transport.AF_INET, transport.SOCK_DGRAM, (address, 0)))
+
+
+def resolve(names: Mapping[str, str], host: str) -> str:
+    """The address of a host; an address is its own. OSError when nobody knows the name."""
+    if host.startswith("[") or host.replace(".", "").isdigit():
+        return host
+    address = names.get(host.lower())
+    if address is None:
+        raise OSError(f"the name {host} does not resolve (569015)")
+    return address
+
+
+def _profile(settings: Settings) -> agent.Profile:
+    names = settings.names or {}
+    return agent.Profile(
+        name=settings.name,
+        transport="udp",
+        address=settings.address,
+        port=settings.port,
+        resolve=lambda host: resolve(names, host),
+        headers=(("User-Agent", settings.product),),
+    )
+
+
+def _answer(offer: bytes, here: offers.Place) -> bytes:
+    return offers.plain_answer(offer, here, session=secrets.randbelow(90_000))
