@@ -8,6 +8,7 @@ PYTHON = .venv/bin/python
 # Everything that is ours and is Python.
 SOURCES = orchestrator rtpengine_ng tests bench
 # make demo ENGINES=debian13: take the engines from an engine root instead of this machine.
+# make test ENGINES=debian-sid: run the engine tests on this root as well.
 ENGINES =
 # make engines RELEASE=sid: build the root of one release only.
 RELEASE =
@@ -29,7 +30,8 @@ demo: setup ## Run the lab: a working SBC on this machine and calls through it (
 	  exec .venv/bin/sbcctl --engine-root "$$(scripts/engines.sh --path $(ENGINES))" lab run
 
 test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
-	@$(PYTHON) -m pytest $(TESTS)
+	@if [ -n "$(ENGINES)" ]; then scripts/engines.sh $(ENGINES); fi
+	@SBCCTL_LANES="$(ENGINES)" $(PYTHON) -m pytest $(TESTS)
 
 check: fmt-check lint types layers shape ## Check format, lint, types, floors and shape; runs no engine.
 
