@@ -5,8 +5,6 @@
 .DEFAULT_GOAL := help
 
 PYTHON = .venv/bin/python
-# Everything that is ours and is Python.
-SOURCES = orchestrator rtpengine_ng tests bench
 # make demo ENGINES=debian13: take the engines from an engine root instead of this machine.
 # make test ENGINES=debian-sid: run the engine tests on this root as well.
 ENGINES =
@@ -36,14 +34,14 @@ test: setup engines ## Run all tests, real engines of both generations included 
 check: fmt-check lint types layers shape ## Check format, lint, types, floors and shape; runs no engine.
 
 fmt: setup ## Format the Python sources.
-	@$(PYTHON) -m ruff format --quiet $(SOURCES)
-	@$(PYTHON) -m ruff check --quiet --select I --fix $(SOURCES)
+	@$(PYTHON) -m ruff format --quiet .
+	@$(PYTHON) -m ruff check --quiet --select I --fix .
 
 fmt-check: setup ## Check the format of the Python sources.
-	@$(PYTHON) -m ruff format --quiet --check $(SOURCES)
+	@$(PYTHON) -m ruff format --check .
 
 lint: setup ## Check the sources with ruff, the words with codespell, the shell with shellcheck.
-	@$(PYTHON) -m ruff check --quiet $(SOURCES)
+	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m codespell_lib
 	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh .ci/run; fi
 
@@ -68,4 +66,4 @@ bench: setup ## Run the benchmarks: ratios measured side by side.
 clean: ## Remove what was built in the checkout; the cache folder stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@rm -rf lab-report lab-report.html
-	@find orchestrator rtpengine_ng tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -117,7 +117,10 @@ main() {
     trap end_step EXIT
     trap 'exit 130' INT TERM HUP
     case ${1:-} in
-        --path) printf '%s\n' "$roots/${2:?a name such as debian13}" ;;
+        --path)
+            release=$(release_of "${2:?a name such as debian13}")
+            printf '%s\n' "$roots/$(root_name "$release")"
+            ;;
         --as-root) shift && build_as_root "$@" ;;
         *)
             # shellcheck disable=SC2046 # one word per release

@@ -22,7 +22,9 @@ def folder() -> Path:
 def names() -> tuple[str, ...]:
     """The lanes of this machine: its own engines, then every promised generation it is not."""
     release = Path("/etc/os-release").read_text()
-    others = [name for name, code in _RELEASES.items() if f"VERSION_CODENAME={code}" not in release]
+    others = [
+        name for name, code in _RELEASES.items() if f"VERSION_CODENAME={code}" not in release
+    ]
     asked = os.environ.get("SBCCTL_LANES", "").split()
     return tuple(dict.fromkeys(["host", *others, *asked]))
 
