@@ -131,6 +131,7 @@ class OutgoingCall(Call):
         self.responses: journal.Journal[message.Response] = journal.Journal()
         self._next_hop = next_hop
         self._account = account
+        self._passed = len(invite.listed("Record-Route"))
         self._client: transaction.ClientTransaction | None = None
 
     async def start(self) -> None:
@@ -167,7 +168,7 @@ class OutgoingCall(Call):
             return
         if 200 <= response.status < 300:
             if self.dialog is None:
-                self.dialog = dialog.of_answer(self.invite, response)
+                self.dialog = dialog.of_answer(self.invite, response, passed=self._passed)
                 self.remote_sdp = response.body
                 self._ways.adopt(self)
             self._ways.spawn(self._acknowledge(self.invite.cseq.number))

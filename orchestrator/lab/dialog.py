@@ -67,8 +67,14 @@ class Dialog:
         )
 
 
-def of_answer(invite: message.Request, answer: message.Response) -> Dialog:
+def of_answer(invite: message.Request, answer: message.Response, *, passed: int = 0) -> Dialog:
     """The caller's dialog after a response with a To tag (RFC 3261 section 12.1.2).
+
+    Args:
+        invite: What was answered.
+        answer: With a To tag.
+        passed: How many Record-Routes our own proxy had put into the INVITE before it left; our
+            requests have passed these hops already.
 
     Raises:
         SipError: The response has no Contact.
@@ -78,7 +84,7 @@ def of_answer(invite: message.Request, answer: message.Response) -> Dialog:
         local=invite.from_,
         remote=answer.to,
         target=_target(answer),
-        routes=tuple(reversed(answer.listed("Record-Route"))),
+        routes=tuple(reversed(answer.listed("Record-Route")))[passed:],
         contact=invite.need("Contact"),
         number=invite.cseq.number,
     )
