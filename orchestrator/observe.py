@@ -22,7 +22,7 @@ from orchestrator.engines import (
 )
 from orchestrator.host import network, notes, process, store
 from orchestrator.render import generation as generations
-from orchestrator.render import views
+from orchestrator.render import views, wanted
 from orchestrator.site import model
 
 _SAMPLED_ROWS = 100
@@ -84,7 +84,7 @@ class Machine:
     @cached_property
     def media(self) -> rtpengine.Rtpengine:
         """RTPEngine's ng."""
-        return rtpengine.Rtpengine(("127.0.0.1", views.NG_PORT))
+        return rtpengine.Rtpengine("127.0.0.1", views.NG_PORT)
 
 
 def engine_facts(machine: Machine) -> views.EngineFacts:
@@ -164,7 +164,7 @@ def _see_rtpengine(machine: Machine) -> plan.RtpengineSeen:
 
 
 def _served(generation: generations.Generation) -> int | None:
-    address, port, name = plan.teams_listener(generation)
+    address, port, name = wanted.teams_listener(generation)
     try:
         return certificate.served(address, port, name=name).serial
     except errors.EngineError:
@@ -266,9 +266,9 @@ def check_sockets(machine: Machine, generation: generations.Generation) -> None:
     Raises:
         HostError: An address is not on this machine, or somebody else has the port.
     """
-    wanted = [_parsed(text) for text in sorted(plan.wanted_sockets(generation))]
+    sockets = [_parsed(text) for text in sorted(wanted.sockets(generation))]
     here = network.addresses()
-    for _, address, _ in wanted:
+    for _, address, _ in sockets:
         if address not in here:
             raise errors.HostError(
                 f"the address {address} is not on this machine",
@@ -281,7 +281,7 @@ def check_sockets(machine: Machine, generation: generations.Generation) -> None:
             held = kamailio.read_sockets(machine.rpc)
         except errors.EngineError:
             return
-    for transport, address, port in wanted:
+    for transport, address, port in sockets:
         if (
             f"{transport}:{address}:{port}" not in held
             and f"{transport}:[{address}]:{port}" not in held
@@ -309,15 +309,15 @@ def find_differences(machine: Machine, generation: generations.Generation) -> tu
     found: list[str] = []
     if kamailio.running_skeleton(machine.rpc) != generation.skeleton:
         found.append("Kamailio runs another configuration than the one written")
-    lost = plan.wanted_sockets(generation) - kamailio.read_sockets(machine.rpc)
+    lost = wanted.sockets(generation) - kamailio.read_sockets(machine.rpc)
     if lost:
         found.append(f"Kamailio does not listen on {', '.join(sorted(lost))}")
     held = {(held.set_id, held.uri) for held in kamailio.destinations(machine.rpc)}
-    wanted = set(plan.wanted_destinations(generation))
-    if dropped := sorted(uri for _, uri in wanted - held):
+    asked = set(wanted.destinations(generation))
+    if dropped := sorted(uri for _, uri in asked - held):
         names = ", ".join(dropped)
         found.append(f"Kamailio dropped {names}: most likely the name does not resolve")
-    if left := sorted(uri for _, uri in held - wanted):
+    if left := sorted(uri for _, uri in held - asked):
         found.append(f"Kamailio still holds {', '.join(left)}")
     found += _table_differences(machine, generation)
     machine.media.ping()
@@ -330,7 +330,7 @@ def _table_differences(machine: Machine, generation: generations.Generation) -> 
     for file in generation.files:
         if file.effect is not generations.Effect.TABLE_RELOAD:
             continue
-        for key, value in plan.table_rows(file)[:_SAMPLED_ROWS]:
+        for key, value in wanted.table_rows(file)[:_SAMPLED_ROWS]:
             if kamailio.table_value(machine.rpc, file.table, key) != value:
                 found.append(f"Kamailio's table {file.table} does not hold what was written")
                 break

@@ -25,36 +25,17 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from orchestrator import errors
 from orchestrator.render import generation as generations
+from orchestrator.render import wanted
 from orchestrator.site import model
 
 TLS_RELOAD_IS_SAFE_FROM = (6, 0, 0)
 """Kamailio before this crashes when TLS is reloaded or under concurrent handshakes."""
-
-KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
-RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
-RTPENGINE_CONFIG = "rtpengine/rtpengine.conf"
-DISPATCHER_LIST = "kamailio/dispatcher.list"
-KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
-
-_LISTEN = re.compile(
-    r"^listen=(?P<proto>udp|tcp|tls):(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)"
-    r"(?: advertise (?P<name>\S+):\d+)?(?: name \"(?P<nick>\w+)\")?",
-    re.MULTILINE,
-)
-
-# One row of an htable as db_text writes it: id:key:0:0:value:0, with \\ and \: escaped.
-_COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
-_UNESCAPED = re.compile(r"\\(.)")
-_FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
-_TABLE_COLUMNS = 6
-_DISPATCHER_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +138,6 @@ class Observed:
     rtpengine: RtpengineSeen
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Somebody to ask by OPTIONS.
-
-    Attributes:
-        uri: The destination.
-        socket: The socket to send from, or empty.
-        identity: Our SIP URI towards it.
-    """
-
-    uri: str
-    socket: str
-    identity: str
-
-
 class Kind(StrEnum):
     """What a step does."""
 
@@ -226,8 +192,6 @@ _RELOADS = {
     generations.Effect.TABLE_RELOAD: Kind.RELOAD_TABLE,
     generations.Effect.DISPATCHER_RELOAD: Kind.RELOAD_DISPATCHER,
 }
-"""Reloads in the order in which they are safe (rule 1)."""
-
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
 
@@ -265,82 +229,9 @@ def find_refusals(site: model.Site, kamailio: tuple[int, int, int]) -> tuple[err
     )
 
 
-def wanted_sockets(generation: generations.Generation) -> frozenset[str]:
-    """The sockets Kamailio must hold, each as ``udp:192.0.2.10:5060``."""
-    return frozenset(
-        f"{found['proto']}:{found['host']}:{found['port']}" for found in _listeners(generation)
-    )
-
-
-def teams_listener(generation: generations.Generation) -> tuple[str, int, str]:
-    """Address, port and name of the listener Teams dials."""
-    for found in _listeners(generation):
-        if found["proto"] == "tls":
-            return found["host"].strip("[]"), int(found["port"]), found["name"] or ""
-    raise ValueError("the generation has no TLS listener")
-
-
-def wanted_destinations(generation: generations.Generation) -> tuple[tuple[int, str], ...]:
-    """Dispatcher set and URI of each destination Kamailio must hold, sorted."""
-    lines = generation.file(DISPATCHER_LIST).text.splitlines()
-    words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    return tuple(sorted((int(parts[0]), parts[1]) for parts in words))
-
-
-def probes(generation: generations.Generation) -> tuple[Probe, ...]:
-    """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
-    sockets = {found["nick"]: found for found in _listeners(generation)}
-    asked = []
-    for line in generation.file(DISPATCHER_LIST).text.splitlines():
-        words = line.split()
-        if len(words) < _DISPATCHER_COLUMNS or line.startswith("#"):
-            continue
-        told = dict(part.partition("=")[::2] for part in words[4].split(";"))
-        found = sockets.get(told.get("sockname", ""))
-        socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
-        asked.append(Probe(uri=words[1], socket=socket, identity=told.get("ping_from", "")))
-    return tuple(asked)
-
-
-def answer_seconds(generation: generations.Generation) -> float:
-    """How long Kamailio waits for an answer to a request: tm's ``fr_timer``, 30 s by default."""
-    found = _FR_TIMER.search(generation.file(KAMAILIO_CONFIG).text)
-    return int(found[1]) / 1000 if found else 30.0
-
-
-def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
-    """Key and value of each row in a rendered htable, in the order of the file."""
-    rows = []
-    for line in file.text.splitlines()[1:]:
-        columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
-        if len(columns) >= _TABLE_COLUMNS:
-            rows.append((columns[1], columns[4]))
-    return tuple(rows)
-
-
-def start_command(generation: generations.Generation, unit: str) -> tuple[str, ...]:
-    """The words an engine is started with: ``ExecStart`` of its unit, the program by name only."""
-    for line in generation.file(unit).text.splitlines():
-        if line.startswith("ExecStart="):
-            program, *rest = line.removeprefix("ExecStart=").split()
-            return (program.rpartition("/")[2], *rest)
-    raise ValueError(f"{unit} has no ExecStart")
-
-
 def digest_of(content: bytes) -> str:
     """SHA-256 in hexadecimal, as :attr:`generation.File.digest` has it."""
     return hashlib.sha256(content).hexdigest()
-
-
-def data_files(generation: generations.Generation) -> tuple[generations.File, ...]:
-    """The files Kamailio can read again while it runs, in the order in which that is safe."""
-    order = list(_RELOADS)
-    found = [file for file in generation.files if file.effect in _RELOADS]
-    return tuple(sorted(found, key=lambda file: (order.index(file.effect), file.path)))
-
-
-def _listeners(generation: generations.Generation) -> tuple[re.Match[str], ...]:
-    return tuple(_LISTEN.finditer(generation.file(KAMAILIO_CONFIG).text))
 
 
 def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
@@ -368,14 +259,14 @@ def _file_steps(generation: generations.Generation, observed: Observed) -> tuple
         edited = ", ".join(observed.drifted)
         steps.append(Step(Kind.COMMIT, f"changed by somebody else: {edited}"))
     if observed.units is not None:
-        wanted = tuple((path, generation.file(path).digest) for path in _units())
-        if tuple(sorted(observed.units)) != wanted:
+        units = tuple((path, generation.file(path).digest) for path in _units())
+        if tuple(sorted(observed.units)) != units:
             steps.append(Step(Kind.INSTALL_UNITS, "the systemd units are not the rendered ones"))
     return tuple(steps)
 
 
 def _units() -> tuple[str, ...]:
-    return (KAMAILIO_UNIT, RTPENGINE_UNIT)
+    return (wanted.KAMAILIO_UNIT, wanted.RTPENGINE_UNIT)
 
 
 def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) -> tuple[Step, ...]:
@@ -383,9 +274,9 @@ def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) ->
         return (Step(Kind.START_RTPENGINE, "it does not run"),)
     if not seen.answering:
         reason = "it runs but does not answer"
-    elif seen.command != start_command(generation, RTPENGINE_UNIT):
+    elif seen.command != wanted.start_command(generation, wanted.RTPENGINE_UNIT):
         reason = "the way it is started changed"
-    elif seen.config != generation.file(RTPENGINE_CONFIG).digest:
+    elif seen.config != generation.file(wanted.RTPENGINE_CONFIG).digest:
         reason = "its configuration changed"
     else:
         return ()
@@ -415,7 +306,7 @@ def _restart_reason(generation: generations.Generation, seen: KamailioSeen) -> s
         return "it runs but does not answer"
     if seen.skeleton != generation.skeleton:
         return "listeners, parameters or routes changed"
-    if seen.command != start_command(generation, KAMAILIO_UNIT):
+    if seen.command != wanted.start_command(generation, wanted.KAMAILIO_UNIT):
         return "the way it is started changed"
     return ""
 
@@ -431,14 +322,14 @@ def _reload_steps(
     generation: generations.Generation, seen: KamailioSeen, *, stale_certificate: bool
 ) -> tuple[Step, ...]:
     loaded = dict(seen.loaded)
-    wanted = wanted_destinations(generation)
+    destinations = wanted.destinations(generation)
     steps: list[Step] = []
-    for file in data_files(generation):
+    for file in wanted.data_files(generation):
         kind = _RELOADS[file.effect]
         reason = "" if loaded.get(file.path) == file.digest else f"{file.path} changed"
         if kind is Kind.RELOAD_TLS and stale_certificate:
             reason = "the certificate changed"
-        elif kind is Kind.RELOAD_DISPATCHER and seen.destinations != wanted:
+        elif kind is Kind.RELOAD_DISPATCHER and seen.destinations != destinations:
             reason = reason or "Kamailio holds other destinations"
         if reason:
             steps.append(Step(kind, reason, subject=file.table, path=file.path))

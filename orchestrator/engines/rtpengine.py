@@ -1,17 +1,18 @@
-"""RTPEngine over its ng protocol: whether it answers, and what it carries."""
+"""RTPEngine in its own words; the door to rtpengine_ng."""
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-import socket
-from typing import Any
+from typing import TypeVar
 
+import rtpengine_ng as ng
 from orchestrator import errors
 from orchestrator.host import process
 
 _VERSION = re.compile(r"Version: (\d+)\.(\d+)")
+_PAUSES = (0.2, 0.3, 0.5)
+
+R = TypeVar("R", bound=ng.Reply)
 
 
 def probe_version(root: process.EngineRoot | None) -> tuple[int, int]:
@@ -34,37 +35,46 @@ class Rtpengine:
     """One running RTPEngine.
 
     Args:
-        address: Where it listens for ng: host and UDP port.
-        timeout: Seconds until a question is given up.
+        host: Where it listens for ng.
+        port: The UDP port.
     """
 
-    def __init__(self, address: tuple[str, int], timeout: float = 1.0) -> None:
-        self._address = address
-        self._timeout = timeout
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
 
-    def ping(self) -> None:
-        """Ask whether it is there.
+    def ping(self, patience: float = sum(_PAUSES)) -> None:
+        """Ask whether it is there; waits for at most ``patience`` seconds.
 
         Raises:
             EngineSilent: No answer in time, or nobody listens there.
             EngineRefused: It answered something else.
         """
-        self._ask("ping", "pong")
+        self._ask(ng.Ping(), (patience,))
 
     def sessions(self) -> int:
-        """How many calls it carries now, foreign ones included."""
-        answer = self._ask("statistics", "ok")
-        total = answer["statistics"]["currentstatistics"]["sessionstotal"]
-        return int(total)
+        """How many calls it carries now.
 
-    def _ask(self, command: str, wanted: str) -> Any:
-        cookie = secrets.token_hex(6).encode()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(self._timeout)
-            try:
-                asking.connect(self._address)
-                asking.send(cookie + b" " + json.dumps({"command": command}).encode())
-                got = asking.recv(65535)
-            except OSError as error:
-                raise errors.EngineSilent(f"RTPEngine silent: {error}") from error
-        return json.loads(got.partition(b" ")[2])
+        Raises:
+            EngineSilent: No answer in time, or nobody listens there.
+            EngineRefused: It answered something else.
+        """
+        return self._ask(ng.Statistics(), _PAUSES).sessions
+
+    def _ask(self, question: ng.Request[R], pauses: tuple[float, ...]) -> R:
+        try:
+            with ng.Client(self._host, self._port, pauses=pauses) as client:
+                return client.ask(question)
+        except ng.NoAnswer as silent:
+            raise errors.EngineSilent(
+                f"RTPEngine does not answer: {silent}",
+                hint="see whether it runs, and its log",
+            ) from silent
+        except ng.Refused as refusal:
+            raise errors.EngineRefused(
+                f"RTPEngine refused {question.command}", words=refusal.words
+            ) from refusal
+        except ng.NgError as error:
+            raise errors.EngineRefused(
+                f"RTPEngine's answer to {question.command} makes no sense", words=str(error)
+            ) from error

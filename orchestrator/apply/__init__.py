@@ -1,0 +1,246 @@
+"""Make this machine what site.yaml asks for; on failure put back what served before.
+
+The order of things (DESIGN section 5)::
+
+    facts, secrets, files     read only; a failure here has touched nothing
+    lock
+    look -> plan              an empty plan ends here, nothing is written
+    check sockets             addresses are here, ports are free
+    certificate               obtained and proven, not yet in use
+    stage, kamailio -c        written beside, accepted by the engine's own checker
+    look again -> plan        the world may have moved while a CA was asked
+    carry out                 links renamed, engines reloaded or restarted
+    read back                 engines and the wire say what they hold now
+    mark last known good
+
+From the first rename on a failure, Ctrl-C included, leads back to the last known good
+generation, which is read back as well; a first apply that fails stops what it started.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from orchestrator import errors, observe, plan
+from orchestrator.apply import back, change
+from orchestrator.engines import certbot, certificate, kamailio
+from orchestrator.host import secrets
+from orchestrator.render import generation as generations
+from orchestrator.render import views, wanted
+from orchestrator.site import model
+
+_READY_SECONDS = 20.0
+_SERVED_SECONDS = 3.0
+_POLL = 0.05
+_OPTIONS_BUDGET = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened.
+
+    Attributes:
+        generation: Name of the generation that serves now.
+        steps: What was done, in order; empty when nothing was to do.
+        warnings: What works but wants to be looked at, as sentences.
+    """
+
+    generation: str
+    steps: tuple[plan.Step, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def apply(
+    site: model.Site, machine: observe.Machine, progress: change.Progress, *, lock_timeout: float
+) -> Outcome:
+    """Make the machine what *site* asks for.
+
+    Raises:
+        SiteError: The site cannot run on these engines, or its certificate files do not fit.
+        HostError: This machine lacks something; nothing in service was changed.
+        EngineError: A check refused; nothing in service was changed.
+        ApplyError: A step failed after the first change; says what was restored.
+        HumanNeeded: And the way back failed as well.
+    """
+    facts = observe.engine_facts(machine)
+    if problems := plan.find_refusals(site, facts.kamailio):
+        raise errors.SiteError(problems)
+    phones = _phone_passwords(site, machine)
+    observe.see_certificate(machine, site, _now())
+    machine.store.prepare()
+    with machine.store.lock(timeout=lock_timeout, command=f"apply {site.site}"):
+        return _apply_locked(site, machine, progress, facts, phones)
+
+
+def _apply_locked(
+    site: model.Site,
+    machine: observe.Machine,
+    progress: change.Progress,
+    facts: views.EngineFacts,
+    phones: dict[str, str],
+) -> Outcome:
+    generation = generations.render_site(
+        site,
+        facts=facts,
+        paths=machine.paths,
+        secrets=views.Secrets(contact_key=machine.store.contact_key(), phones=phones),
+    )
+    name = generation.digest[:12]
+    seen, _ = observe.see_certificate(machine, site, _now())
+    observed = observe.observe(machine, generation, facts, seen)
+    todo = plan.make_plan(generation, observed)
+    if not todo.steps:
+        machine.store.mark_good(name)
+        return Outcome(generation=name, steps=(), warnings=_certificate_warnings(seen))
+    _make_run_directory(machine)
+    observe.check_sockets(machine, generation)
+    before = back.Before(
+        candidate=name,
+        current=machine.store.current(),
+        certificate=machine.store.certificate(),
+        kamailio=observed.kamailio.running,
+        rtpengine=observed.rtpengine.running,
+    )
+    new_certificate = _prepare_certificate(site, machine, progress, todo)
+    _stage(machine, progress, generation, before)
+    seen, _ = observe.see_certificate(machine, site, _now())
+    todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
+    doing = change.Change(machine, progress, generation, new_certificate)
+    try:
+        doing.carry_out(todo)
+        doing.read_back()
+    except (errors.SbcctlError, KeyboardInterrupt) as failure:
+        back.go_back(machine, progress, facts, before, failure)
+        raise
+    machine.store.mark_good(name)
+    machine.store.prune()
+    warnings = (*_certificate_warnings(seen), *_ask_around(machine, progress, generation))
+    return Outcome(generation=name, steps=todo.steps, warnings=warnings)
+
+
+def _phone_passwords(site: model.Site, machine: observe.Machine) -> dict[str, str]:
+    users = site.phones.users if site.phones else {}
+    return {
+        user: secrets.resolve(
+            phone.password, what=f"phones.users.{user}.password", env=machine.env
+        )
+        for user, phone in users.items()
+    }
+
+
+def _make_run_directory(machine: observe.Machine) -> None:
+    try:
+        machine.run.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.HostError(
+            f"cannot make the run directory {machine.run}: {error.strerror}",
+            hint="run sbcctl as root, or name another one with --run-dir",
+        ) from error
+
+
+# -- before anything changes ----------------------------------------------------------------
+
+
+def _prepare_certificate(
+    site: model.Site, machine: observe.Machine, progress: change.Progress, todo: plan.Plan
+) -> str | None:
+    """Get and prove the certificate and lay it beside; its name, or None without a new one."""
+    kinds = todo.kinds
+    if plan.Kind.OBTAIN_CERTIFICATE not in kinds and plan.Kind.INSTALL_CERTIFICATE not in kinds:
+        return None
+    fqdn = site.teams.fqdn
+    acme = site.certificate.acme
+    how = "ACME http-01" if acme else "from files"
+    with progress.step("certificate", f"{fqdn} ({how})") as step:
+        if acme is not None and plan.Kind.OBTAIN_CERTIFICATE in kinds:
+            certbot.obtain(machine.state / "acme", fqdn, acme)
+        seen, offer = observe.see_certificate(machine, site, _now())
+        if offer is None or seen.offered is None:
+            raise _unfit_certificate(site, machine)
+        left = seen.offered.not_after - _now()
+        step.note(f"valid for {left.days} days" if left.days else f"valid for {left}")
+        return machine.store.install_certificate(offer.chain, offer.key)
+
+
+def _unfit_certificate(site: model.Site, machine: observe.Machine) -> errors.EngineRefused:
+    """The CA gave a certificate, but not one that can serve."""
+    lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
+    faults = (
+        certificate.find_faults(lineage.chain, lineage.key, name=site.teams.fqdn, now=_now())
+        if lineage
+        else ()
+    )
+    return errors.EngineRefused(
+        f"the certificate for {site.teams.fqdn} cannot be used",
+        words="\n".join(faults),
+        hint="see certificate.acme.directory in site.yaml: is this the right CA?",
+    )
+
+
+def _stage(
+    machine: observe.Machine,
+    progress: change.Progress,
+    generation: generations.Generation,
+    before: back.Before,
+) -> None:
+    """Write the generation beside and let Kamailio check it; on refusal it is removed again."""
+    with progress.step("stage", f"{len(generation.files)} files, kamailio -c") as step:
+        if before.current == generation.digest[:12]:
+            step.note("written before")
+            return
+        name = machine.store.stage(generation)
+        config = machine.state / "generations" / name / wanted.KAMAILIO_CONFIG
+        try:
+            kamailio.check_config(config, machine.root)
+        except (errors.SbcctlError, KeyboardInterrupt):
+            machine.store.discard(name)
+            raise
+        step.note(f"generation {name}")
+
+
+# -- afterwards -----------------------------------------------------------------------------
+
+
+def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
+    """Say when the last third of the certificate's life has begun."""
+    held = seen.offered or seen.installed
+    if held is None:
+        return ()
+    left = held.not_after - _now()
+    if left * 3 > held.not_after - held.not_before:
+        return ()
+    return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; renew it",)
+
+
+def _ask_around(
+    machine: observe.Machine, progress: change.Progress, generation: generations.Generation
+) -> tuple[str, ...]:
+    """Send OPTIONS to every destination; silence is a warning, not a failure."""
+    warnings = []
+    end = time.monotonic() + _OPTIONS_BUDGET
+    for line in wanted.probes(generation):
+        with progress.step("verify", f"OPTIONS to {line.uri}") as step:
+            if time.monotonic() > end:
+                step.note("not asked, no time left")
+                continue
+            try:
+                code = kamailio.send_options(
+                    machine.rpc,
+                    line.uri,
+                    identity=line.identity,
+                    socket=line.socket,
+                    timer=wanted.answer_seconds(generation),
+                )
+            except errors.EngineError as silent:
+                code = None
+                warnings.append(silent.message)
+            step.note(f"answered {code}" if code else "no answer")
+            if code is None:
+                warnings.append(f"{line.uri} did not answer OPTIONS")
+    return tuple(warnings)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

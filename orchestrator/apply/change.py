@@ -1,0 +1,182 @@
+"""Carry out the steps of a plan, and read back from engines and wire what they hold now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from orchestrator import errors, observe, plan
+from orchestrator.engines import certificate, kamailio
+from orchestrator.host import notes
+from orchestrator.render import generation as generations
+from orchestrator.render import wanted
+
+_READY_SECONDS = 20.0
+_SERVED_SECONDS = 3.0
+_POLL = 0.05
+
+
+class Noting(Protocol):
+    """A step that is running."""
+
+    def note(self, text: str) -> None:
+        """Say what came of it."""
+        ...
+
+
+class Progress(Protocol):
+    """Who is told how far it is: ``console.Console`` fits."""
+
+    def step(self, name: str, text: str) -> AbstractContextManager[Noting]:
+        """Show one step while the block runs."""
+        ...
+
+
+class Change:
+    """Carries out the steps of one plan towards one generation."""
+
+    def __init__(
+        self,
+        machine: observe.Machine,
+        progress: Progress,
+        generation: generations.Generation,
+        new_certificate: str | None,
+    ) -> None:
+        self._machine = machine
+        self._progress = progress
+        self._generation = generation
+        self._new_certificate = new_certificate
+
+    def carry_out(self, todo: plan.Plan) -> None:
+        """Do every step in order; the first that fails raises."""
+        doing: dict[plan.Kind, Callable[[plan.Step], None]] = {
+            plan.Kind.INSTALL_CERTIFICATE: self._switch_certificate,
+            plan.Kind.COMMIT: self._commit,
+            plan.Kind.INSTALL_UNITS: self._install_units,
+            plan.Kind.START_RTPENGINE: self._start_rtpengine,
+            plan.Kind.RESTART_RTPENGINE: self._start_rtpengine,
+            plan.Kind.START_KAMAILIO: self._start_kamailio,
+            plan.Kind.RESTART_KAMAILIO: self._start_kamailio,
+            plan.Kind.RELOAD_TLS: self._reload,
+            plan.Kind.RELOAD_ADDRESSES: self._reload,
+            plan.Kind.RELOAD_TABLE: self._reload,
+            plan.Kind.RELOAD_DISPATCHER: self._reload,
+        }
+        for step in todo.steps:
+            if step.kind not in doing:
+                raise errors.SbcctlError(
+                    f"the step {step.kind} came up in the middle of an apply",
+                    hint="the certificate changed meanwhile; apply again",
+                )
+            what = " ".join(filter(None, (str(step.kind), step.subject)))
+            with self._progress.step("activate", what) as shown:
+                doing[step.kind](step)
+                shown.note("; ".join(filter(None, (step.reason, step.cost))))
+
+    def read_back(self) -> None:
+        """Ask engines and wire what they hold; a difference is a failure."""
+        with self._progress.step("verify", "engines hold what was written") as step:
+            differences = observe.find_differences(self._machine, self._generation)
+            if differences:
+                raise errors.EngineRefused(
+                    "the engines do not hold what was written",
+                    words="\n".join(differences),
+                    hint="see DNS on this machine when a name is missing, else the engines' logs",
+                )
+            step.note(f"{len(wanted.destinations(self._generation))} destinations")
+        with self._progress.step("verify", "served certificate is the one on disk") as step:
+            step.note(f"serial {self._served_serial():x}")
+
+    def _served_serial(self) -> int:
+        installed = observe.see_installed_certificate(self._machine).installed
+        address, port, name = wanted.teams_listener(self._generation)
+        end = time.monotonic() + _SERVED_SECONDS
+        while True:
+            try:
+                served = certificate.served(address, port, name=name)
+                if installed is not None and served.serial == installed.serial:
+                    return served.serial
+                failure = errors.EngineRefused(
+                    f"{address}:{port} serves another certificate than the one on disk",
+                    words=f"served: serial {served.serial:x}, valid until {served.not_after}",
+                    hint="see Kamailio's log for why it did not take the new one",
+                )
+            except errors.EngineSilent as silent:
+                failure = errors.EngineRefused(silent.message, hint=silent.hint)
+            if time.monotonic() > end:
+                raise failure
+            time.sleep(_POLL)
+
+    def _switch_certificate(self, step: plan.Step) -> None:
+        del step
+        assert self._new_certificate is not None
+        self._machine.store.commit_certificate(self._new_certificate)
+
+    def _commit(self, step: plan.Step) -> None:
+        del step
+        # Staging what is staged already writes only what somebody else changed since.
+        self._machine.store.commit(self._machine.store.stage(self._generation))
+
+    def _install_units(self, step: plan.Step) -> None:
+        del step
+        paths = (wanted.KAMAILIO_UNIT, wanted.RTPENGINE_UNIT)
+        self._machine.supervisor.install_units(
+            tuple((path, self._generation.file(path).text) for path in paths)
+        )
+
+    def _start_rtpengine(self, step: plan.Step) -> None:
+        del step
+        watch = self._machine.supervisor
+        watch.stop("rtpengine")
+        watch.start(
+            "rtpengine",
+            wanted.start_command(self._generation, wanted.RTPENGINE_UNIT),
+            self._generation.file(wanted.RTPENGINE_CONFIG).digest,
+        )
+        end = time.monotonic() + _READY_SECONDS
+        while True:
+            watch.check_alive("rtpengine")
+            try:
+                self._machine.media.ping(patience=_POLL)
+            except errors.EngineSilent:
+                if time.monotonic() > end:
+                    raise
+            else:
+                return
+
+    def _start_kamailio(self, step: plan.Step) -> None:
+        del step
+        watch = self._machine.supervisor
+        watch.stop("kamailio")
+        notes.write_loaded(self._machine.run, ())
+        watch.start(
+            "kamailio",
+            wanted.start_command(self._generation, wanted.KAMAILIO_UNIT),
+            self._generation.skeleton,
+        )
+        kamailio.wait_ready(
+            self._machine.rpc,
+            wanted.sockets(self._generation),
+            seconds=_READY_SECONDS,
+            check_alive=lambda: watch.check_alive("kamailio"),
+        )
+        files = wanted.data_files(self._generation)
+        notes.write_loaded(self._machine.run, ((file.path, file.digest) for file in files))
+
+    def _reload(self, step: plan.Step) -> None:
+        rpc = self._machine.rpc
+        loaded = dict(notes.read_loaded(self._machine.run))
+        loaded.pop(step.path, None)
+        notes.write_loaded(self._machine.run, loaded.items())
+        if step.kind is plan.Kind.RELOAD_TABLE:
+            kamailio.reload_table(rpc, step.subject)
+        elif step.kind is plan.Kind.RELOAD_ADDRESSES:
+            kamailio.reload_addresses(rpc)
+        elif step.kind is plan.Kind.RELOAD_DISPATCHER:
+            kamailio.reload_dispatcher(rpc)
+        else:
+            kamailio.reload_tls(rpc)
+        loaded[step.path] = self._generation.file(step.path).digest
+        notes.write_loaded(self._machine.run, loaded.items())

@@ -1,0 +1,126 @@
+"""Generation -> what the running engines must hold, for the way they are started and read back.
+
+Everything is read from the rendered files themselves, so that it is the same for a generation
+that was just rendered and for one that was loaded from disk on the way back. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.render import generation as generations
+
+KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
+RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
+RTPENGINE_CONFIG = "rtpengine/rtpengine.conf"
+DISPATCHER_LIST = "kamailio/dispatcher.list"
+KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
+
+RELOADED = (
+    generations.Effect.TLS_RELOAD,
+    generations.Effect.ADDRESSES_RELOAD,
+    generations.Effect.TABLE_RELOAD,
+    generations.Effect.DISPATCHER_RELOAD,
+)
+"""What Kamailio can read again while it runs, in the order in which that is safe."""
+
+_LISTEN = re.compile(
+    r"^listen=(?P<proto>udp|tcp|tls):(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)"
+    r"(?: advertise (?P<name>\S+):\d+)?(?: name \"(?P<nick>\w+)\")?",
+    re.MULTILINE,
+)
+
+# One row of an htable as db_text writes it: id:key:0:0:value:0, with \\ and \: escaped.
+_COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
+_UNESCAPED = re.compile(r"\\(.)")
+_FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
+_TABLE_COLUMNS = 6
+_DISPATCHER_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Somebody to ask by OPTIONS.
+
+    Attributes:
+        uri: The destination.
+        socket: The socket to send from, or empty.
+        identity: Our SIP URI towards it.
+    """
+
+    uri: str
+    socket: str
+    identity: str
+
+
+def sockets(generation: generations.Generation) -> frozenset[str]:
+    """The sockets Kamailio must hold, each as ``udp:192.0.2.10:5060``."""
+    return frozenset(
+        f"{found['proto']}:{found['host']}:{found['port']}" for found in _listeners(generation)
+    )
+
+
+def teams_listener(generation: generations.Generation) -> tuple[str, int, str]:
+    """Address, port and name of the listener Teams dials."""
+    for found in _listeners(generation):
+        if found["proto"] == "tls":
+            return found["host"].strip("[]"), int(found["port"]), found["name"] or ""
+    raise ValueError("the generation has no TLS listener")
+
+
+def destinations(generation: generations.Generation) -> tuple[tuple[int, str], ...]:
+    """Dispatcher set and URI of each destination Kamailio must hold, sorted."""
+    lines = generation.file(DISPATCHER_LIST).text.splitlines()
+    words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return tuple(sorted((int(parts[0]), parts[1]) for parts in words))
+
+
+def probes(generation: generations.Generation) -> tuple[Probe, ...]:
+    """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
+    named = {found["nick"]: found for found in _listeners(generation)}
+    asked = []
+    for line in generation.file(DISPATCHER_LIST).text.splitlines():
+        words = line.split()
+        if len(words) < _DISPATCHER_COLUMNS or line.startswith("#"):
+            continue
+        told = dict(part.partition("=")[::2] for part in words[4].split(";"))
+        found = named.get(told.get("sockname", ""))
+        socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
+        asked.append(Probe(uri=words[1], socket=socket, identity=told.get("ping_from", "")))
+    return tuple(asked)
+
+
+def answer_seconds(generation: generations.Generation) -> float:
+    """How long Kamailio waits for an answer to a request: tm's ``fr_timer``, 30 s by default."""
+    found = _FR_TIMER.search(generation.file(KAMAILIO_CONFIG).text)
+    return int(found[1]) / 1000 if found else 30.0
+
+
+def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
+    """Key and value of each row in a rendered htable, in the order of the file."""
+    rows = []
+    for line in file.text.splitlines()[1:]:
+        columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
+        if len(columns) >= _TABLE_COLUMNS:
+            rows.append((columns[1], columns[4]))
+    return tuple(rows)
+
+
+def start_command(generation: generations.Generation, unit: str) -> tuple[str, ...]:
+    """The words an engine is started with: ``ExecStart`` of its unit, the program by name only."""
+    for line in generation.file(unit).text.splitlines():
+        if line.startswith("ExecStart="):
+            program, *rest = line.removeprefix("ExecStart=").split()
+            return (program.rpartition("/")[2], *rest)
+    raise ValueError(f"{unit} has no ExecStart")
+
+
+def data_files(generation: generations.Generation) -> tuple[generations.File, ...]:
+    """The files Kamailio can read again while it runs, in the order in which that is safe."""
+    found = [file for file in generation.files if file.effect in RELOADED]
+    return tuple(sorted(found, key=lambda file: (RELOADED.index(file.effect), file.path)))
+
+
+def _listeners(generation: generations.Generation) -> tuple[re.Match[str], ...]:
+    return tuple(_LISTEN.finditer(generation.file(KAMAILIO_CONFIG).text))
