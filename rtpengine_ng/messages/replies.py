@@ -58,8 +58,8 @@ class CallList(Reply):
 class CallReply(Reply):
     """What the daemon knows of one call (``query``), or knew at its end (``delete``).
 
-    A delete may leave everything empty: with a warning when there was no such call, and on
-    10.5 also when the request named the call only and no tag.
+    A delete may leave everything empty: with a warning when there was no such call, and in the
+    cases that `requests.Delete` names.
     """
 
     created: int | None = None

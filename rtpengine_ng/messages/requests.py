@@ -120,7 +120,8 @@ class Delete(CallRequest[replies.CallReply]):
     """End a call, or one branch of it (section ``delete``).
 
     An unknown call is answered with ok and a warning; with the flag ``fatal`` it is Refused.
-    The reply carries the final counters; 10.5 sends them only when ``from_tag`` is given.
+    The reply carries the final counters, with gaps: 10.5 sends none unless ``from_tag`` is
+    given, 12.5 counts nothing when it is. To be sure, `Query` first.
     Without ``delete_delay=0`` the ports stay taken for the daemon's ``delete-delay``, 30
     seconds by default (engines.md section 14, point 2).
     """
@@ -284,7 +285,7 @@ class PlayMedia(PartyRequest[replies.PlayReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMedia(PartyRequest[replies.StopReply]):
-    """Stop playing (section ``stop media``); ok also when nothing plays."""
+    """Stop playing (section ``stop media``); Refused "Not currently playing media" otherwise."""
 
     command: ClassVar[str] = "stop media"
 
@@ -333,7 +334,11 @@ class Connect(PlainPartyRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInject(PlainPartyRequest):
-    """Mix the media of ``source_tag`` into ``to_tag``; command ``inject start``, 26.0 only."""
+    """Mix the media of ``source_tag`` into ``to_tag``; command ``inject start``, 26.0 only.
+
+    The source is a party that published its media; one that is in the dialogue already is
+    Refused "Failed to start inject".
+    """
 
     command: ClassVar[str] = "inject start"
     since: ClassVar[keys.Version] = (26, 0)
