@@ -7,6 +7,7 @@ broad handler of the house: whatever goes wrong ends in a sentence and an exit c
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 import click
 
-from orchestrator import console, errors
+from orchestrator import errors
 from orchestrator.cli import settings
 
 VERBS = {
@@ -50,10 +51,11 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb *cmd_name*; None when there is no such verb."""
-        del ctx
+        """Import the verb *cmd_name*; an unknown one is a wrong command line."""
         if cmd_name not in VERBS:
-            return None
+            if ctx.resilient_parsing or cmd_name.startswith("-"):
+                return None
+            raise errors.UsageError(f"there is no verb {cmd_name}", hint=_meant(cmd_name))
         name = f"{__name__}.{cmd_name}"
         try:
             module = importlib.import_module(name)
@@ -72,6 +74,13 @@ class Verbs(click.Group):
         del ctx
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def _meant(verb: str) -> str:
+    import difflib  # noqa: PLC0415 - only here
+
+    near = difflib.get_close_matches(verb.lower(), VERBS, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(VERBS)}"
 
 
 program = Verbs(
@@ -97,20 +106,28 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every failure has been said by then."""
+    code: int = errors.ExitCode.FAILED
     try:
         code = _run(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has left (`sbcctl ... | head`); nothing can be said to it any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.ExitCode.FAILED
+        _drop_output()
+        return code or errors.ExitCode.FAILED
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        settings.Settings().console().fail(
-            errors.HostError(f"the output cannot be written: {error.strerror}")
-        )
-        return errors.ExitCode.HOST
+        _drop_output()
+        return code or _fail(_unwritable(error), settings.Settings())
     return code
+
+
+def _drop_output() -> None:
+    """Let what could not be written vanish, or Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritable(error: OSError) -> errors.HostError:
+    where = f"{error.filename}: " if error.filename else ""
+    return errors.HostError(f"{where}{error.strerror}", hint="make space and run it again")
 
 
 def _run(arguments: list[str]) -> int:
@@ -121,16 +138,24 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        return _fail(_usage_error(error), getattr(error, "ctx", None) or context)
-    except errors.SbcctlError as error:
-        return _fail(error, context)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(_Interrupted("interrupted"), context)
+        # The command line was not read to its end: what it says about the output is guessed.
+        return _fail(_usage_error(error), settings.guess(arguments, os.environ))
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the one broad handler of the house
-        return _unexpected(error, context)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one broad handler
+        return _fail_for(error, settings.settings_of(context))
     return errors.ExitCode.DONE
+
+
+def _fail_for(error: BaseException, options: settings.Settings) -> int:
+    """Say what happened in words, whatever it was."""
+    if isinstance(error, errors.SbcctlError):
+        return _fail(error, options)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _fail(_Interrupted("interrupted"), options)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _fail(_unwritable(error), options)
+    return _unexpected(error, options)
 
 
 class _Interrupted(errors.SbcctlError):
@@ -145,24 +170,17 @@ def _usage_error(error: click.ClickException) -> errors.UsageError:
     return errors.UsageError(error.format_message().rstrip("."), hint=hint)
 
 
-def _fail(error: errors.SbcctlError, context: click.Context | None) -> int:
-    settings.settings_of(context).console().fail(error)
+def _fail(error: errors.SbcctlError, options: settings.Settings) -> int:
+    options.console().fail(error)
     return error.exit_code
 
 
-def _unexpected(error: Exception, context: click.Context | None) -> int:
-    if settings.settings_of(context).debug:
+def _unexpected(error: BaseException, options: settings.Settings) -> int:
+    if options.debug:
         import traceback  # noqa: PLC0415 - only here
 
         traceback.print_exception(error)
     sentence = str(error).partition("\n")[0]
-    return _fail(
-        errors.SbcctlError(
-            f"sbcctl made a mistake of its own: {type(error).__name__}: {sentence}".rstrip(": "),
-            hint="run it again with --debug and report what it prints",
-        ),
-        context,
-    )
-
-
-__all__ = ["console", "main", "program", "run"]
+    message = f"sbcctl made a mistake of its own: {type(error).__name__}: {sentence}"
+    hint = "run it again with --debug and report what it prints"
+    return _fail(errors.SbcctlError(message.rstrip(": "), hint=hint), options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,18 @@ def settings_of(ctx: click.Context | None) -> Settings:
     """The settings as far as they were read when *ctx* was left; defaults without one."""
     known = ctx.meta.get(_KEY) if ctx is not None else None
     return known if isinstance(known, Settings) else Settings()
+
+
+def guess(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """What a command line that cannot be read says about its output."""
+    wanted = [environ.get("SBCCTL_OUTPUT", "")]
+    for number, argument in enumerate(arguments):
+        if argument in ("-o", "--output"):
+            wanted += arguments[number + 1 : number + 2]
+        elif argument.startswith("--output="):
+            wanted.append(argument.partition("=")[2])
+    known = [console.Output(word) for word in wanted if word in list(console.Output)]
+    return Settings(output=known[-1]) if known else Settings()
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:

@@ -202,9 +202,11 @@ class _Builder:
             self.report(
                 _at(event),
                 "bad-character",
-                f"this text has a {source.name_of(bad)} in it",
+                f"the {source.name_of(bad)} may not stand in this text",
                 hint="write it on one line, without escapes such as \\n",
             )
+        elif event.style in ("'", '"'):
+            self._check_quote(event)
         if event.tag is not None:
             self._refuse_tag(event)
         text = None if not event.style and event.value in _NULLS else event.value
@@ -215,6 +217,17 @@ class _Builder:
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         self._place(node)
+
+    def _check_quote(self, event: yaml.ScalarEvent) -> None:
+        """A quote that was forgotten is closed by the next one, lines below."""
+        end = event.end_mark
+        if end is not None and end.line != _at(event)[0]:
+            self.report(
+                _at(event),
+                "open-quote",
+                f"this quote is not closed before line {end.line + 1}",
+                hint="text in quotes ends on the line it begins on",
+            )
 
     def _take_key(self, event: yaml.ScalarEvent, key: str | None) -> None:
         parent = self.stack[-1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
@@ -16,6 +17,9 @@ from orchestrator.site import model
 
 NG_PORT = 2223
 """UDP port of RTPEngine's control protocol on the loopback address."""
+
+MOST_OF_ONE_RULE = 1_000
+"""Problems one rule may have."""
 
 _MICROSOFT = tuple(
     ipaddress.ip_network(network)
@@ -37,8 +41,13 @@ Path = tuple[str | int, ...]
 
 
 def find_problems(site: model.Site) -> tuple[errors.Problem, ...]:
-    """Every reason why *site* cannot be served, in no particular order."""
-    return tuple(problem for rule in _RULES for problem in rule(site))
+    """The reasons why *site* cannot be served, in no particular order.
+
+    A rule that a generated site breaks more than MOST_OF_ONE_RULE times is cut short there.
+    """
+    return tuple(
+        problem for rule in _RULES for problem in itertools.islice(rule(site), MOST_OF_ONE_RULE)
+    )
 
 
 def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
@@ -170,14 +179,14 @@ def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
         ("teams.port", teams.port),
         ("the control port of RTPEngine", NG_PORT),
     )
-    for what, port in taken:
-        if media.first <= port <= media.last:
-            yield errors.Problem(
-                "port-clash",
-                f"media.ports {media.first}-{media.last} contains {port}, {what}",
-                ("media", "ports"),
-                hint="the default is 30000-39999",
-            )
+    inside = [f"{port} ({what})" for what, port in taken if media.first <= port <= media.last]
+    if inside:
+        yield errors.Problem(
+            "port-clash",
+            f"media.ports {media.first}-{media.last} contains {' and '.join(inside)}",
+            ("media", "ports"),
+            hint="the default is 30000-39999",
+        )
 
 
 def _find_wrong_cloud_port(site: model.Site) -> Iterator[errors.Problem]:

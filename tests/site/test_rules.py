@@ -1,0 +1,174 @@
+"""What no single field can know, rule by rule."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from orchestrator.site import model, rules
+
+GOOD = {
+    "version": "1",
+    "site": "fra1",
+    "node": {"public_address": "203.0.113.10", "trunk_address": "192.0.2.10"},
+    "teams": {"fqdn": "sbc.example.com"},
+    "certificate": {"acme": {"email": "ops@example.com"}},
+    "trunks": {
+        "office": {"kind": "pbx", "gateways": ["sip:192.0.2.20"]},
+        "colt": {"kind": "carrier", "gateways": ["sip:192.0.2.30"], "numbers": ["+49"]},
+    },
+    "phones": {
+        "realm": "sbc.example.com",
+        "users": {
+            "anna": {"number": "+49301", "password": {"env": "A"}},
+            "bert": {"number": "+49302", "password": {"env": "B"}},
+        },
+    },
+}
+
+
+def site_with(**changes: object) -> model.Site:
+    """GOOD with values set at dotted paths, written with two underscores."""
+    tree = copy.deepcopy(GOOD)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        here: dict = tree
+        for key in parents:
+            here = here.setdefault(key, {})
+        here[last] = value
+    return model.Site.model_validate(tree)
+
+
+GATEWAYS = "trunks__office__gateways"
+
+CASES = [
+    # the node
+    ({"node__public_address": "127.0.0.1"}, "unusable-address", ("node", "public_address")),
+    ({"node__public_address": "0.0.0.0"}, "unusable-address", ("node", "public_address")),
+    ({"node__public_address": "224.0.0.1"}, "unusable-address", ("node", "public_address")),
+    ({"node__public_address": "255.255.255.255"}, "unusable-address", ("node", "public_address")),
+    ({"node__private_address": "169.254.1.1"}, "unusable-address", ("node", "private_address")),
+    ({"node__trunk_address": "0.0.0.0"}, "unusable-address", ("node", "trunk_address")),
+    ({"node__private_address": "2001:db8::1"}, "address-family", ("node", "private_address")),
+    ({"node__public_address": "2001:db8::1"}, "address-family", ("node", "public_address")),
+    ({"teams__networks": ["2001:db8::/32"]}, "address-family", ("teams", "networks")),
+    ({GATEWAYS: ["sip:[2001:db8::1]"]}, "address-family", ("trunks", "office", "gateways", 0)),
+    (
+        {"node__trunk_address": None, "node__sip_port": "5061"},
+        "port-clash",
+        ("node", "sip_port"),
+    ),
+    (
+        {"certificate__acme__http_port": "5060"},
+        "port-clash",
+        ("certificate", "acme", "http_port"),
+    ),
+    ({"media__ports": "5000-5100"}, "port-clash", ("media", "ports")),
+    ({"media__ports": "2200-2300"}, "port-clash", ("media", "ports")),
+    ({"teams__cloud": "gcc-high", "teams__port": "5067"}, "cloud-port", ("teams", "port")),
+    ({"teams__cloud": "dod", "teams__port": "5067"}, "cloud-port", ("teams", "port")),
+    # trunks
+    ({GATEWAYS: ["sip:0.0.0.0"]}, "unusable-address", ("trunks", "office", "gateways", 0)),
+    ({GATEWAYS: ["sip:192.0.2.10"]}, "gateway-is-this-node", ("trunks", "office", "gateways", 0)),
+    (
+        {GATEWAYS: ["sip:203.0.113.10:5061"]},
+        "gateway-is-this-node",
+        ("trunks", "office", "gateways", 0),
+    ),
+    (
+        {GATEWAYS: ["sip:SBC.example.com"]},
+        "gateway-is-this-node",
+        ("trunks", "office", "gateways", 0),
+    ),
+    ({GATEWAYS: ["sip:52.114.1.1"]}, "gateway-is-microsoft", ("trunks", "office", "gateways", 0)),
+    (
+        {GATEWAYS: ["sip:sip.pstnhub.microsoft.com"]},
+        "gateway-is-microsoft",
+        ("trunks", "office", "gateways", 0),
+    ),
+    (
+        {"teams__networks": ["192.0.2.16/29"]},
+        "gateway-is-microsoft",
+        ("trunks", "office", "gateways", 0),
+    ),
+    (
+        {GATEWAYS: ["sip:192.0.2.20", "sip:192.0.2.20:5060;transport=tcp"]},
+        "gateway-twice",
+        ("trunks", "office", "gateways", 1),
+    ),
+    (
+        {GATEWAYS: ["sip:192.0.2.30:5070"]},
+        "gateway-shared",
+        ("trunks", "colt", "gateways", 0),
+    ),
+    ({"trunks__colt__numbers": []}, "two-default-trunks", ("trunks", "colt")),
+    ({"trunks__office__numbers": ["+49"]}, "number-twice", ("trunks", "colt", "numbers", 0)),
+    (
+        {"trunks__office__numbers": ["+48", "+48"]},
+        "number-twice",
+        ("trunks", "office", "numbers", 1),
+    ),
+    # phones
+    (
+        {"phones__users__bert__number": "+49301"},
+        "number-twice",
+        ("phones", "users", "bert", "number"),
+    ),
+    (
+        {"phones__users__ANNA": {"number": "+4933", "password": {"env": "C"}}},
+        "user-twice",
+        ("phones", "users", "ANNA"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "path"), CASES)
+def test_each_rule(changes, kind, path):
+    """One change breaks one rule, and is told with its id, its place, a sentence and a hint."""
+    problems = rules.find_problems(site_with(**changes))
+    assert [(p.id, p.path) for p in problems] == [(kind, path)]
+    assert problems[0].message
+    assert not problems[0].message.endswith(".")
+    assert problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"phones__realm": "sbc.example.com"},
+        {"node__trunk_address": "127.0.0.1", GATEWAYS: ["sip:127.0.0.1:5080"]},
+        {GATEWAYS: ["sip:192.0.2.10:5080"]},
+        {GATEWAYS: ["sip:192.0.2.20", "sip:192.0.2.20:5062"]},
+        {"trunks__office__numbers": ["+4930"]},
+        {"node__sip_port": "5061"},
+        {"teams__cloud": "dod"},
+        {"phones__users__anna__number": "+49"},
+    ],
+)
+def test_what_is_allowed(changes):
+    """The edges of the rules: a PBX on this machine, nested prefixes, the same port elsewhere."""
+    assert rules.find_problems(site_with(**changes)) == ()
+
+
+def test_all_rules_at_once():
+    """No rule hides another."""
+    site = site_with(
+        teams__cloud="dod",
+        teams__port="5067",
+        node__public_address="0.0.0.0",
+        trunks__colt__numbers=[],
+    )
+    kinds = {problem.id for problem in rules.find_problems(site)}
+    assert kinds == {"cloud-port", "unusable-address", "two-default-trunks"}
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "172.31.0.1", "192.168.1.1", "100.64.0.1"])
+def test_a_private_public_address_is_hinted_at(address):
+    """It may be a lab, so it is allowed; behind NAT the hint names the other key."""
+    hints = rules.find_hints(site_with(node__public_address=address))
+    assert [hint.id for hint in hints] == ["private-public-address"]
+    assert rules.find_hints(site_with()) == ()
+    behind_nat = site_with(node__public_address="203.0.113.9", node__private_address=address)
+    assert rules.find_hints(behind_nat) == ()
