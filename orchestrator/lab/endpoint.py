@@ -63,7 +63,7 @@ class Endpoint:
         self.settings = settings
         self._sockets = sockets
         self._context = context
-        self._dialogs: set[str] = set()
+        self._calls: dict[str, call.Call] = {}
         self._taken = 0
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
@@ -99,10 +99,10 @@ class Endpoint:
             ),
             body=offers.plain_offer(place, session=secrets.randbelow(90_000)),
         )
-        self._dialogs.add(invite.call_id)
         outgoing = call.OutgoingCall(
             self._agent, invite, f"sip:{self.settings.sbc}", self.settings.account
         )
+        self._calls[invite.call_id] = outgoing
         await outgoing.start()
         return leg.OutgoingLeg(outgoing, stream)
 
@@ -113,7 +113,7 @@ class Endpoint:
             lambda _: True, within=within, what=f"a call at the {name}", after=self._taken
         )
         self._taken = self._agent.calls.entries.index(incoming) + 1
-        self._dialogs.add(incoming.invite.call_id)
+        self._calls[incoming.invite.call_id] = incoming
         return leg.IncomingLeg(
             incoming,
             open_stream(self._sockets, self.settings.address),
@@ -134,7 +134,9 @@ class Endpoint:
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message against the trunk's rules (agent.Hooks)."""
         context = replace(self._context, tls=flow.facts)
-        if parsed.call_id in self._dialogs:
+        known = self._calls.get(parsed.call_id)
+        # Before a 2xx there is no dialog: the ACK of a refusal goes where the INVITE went.
+        if known is not None and known.dialog is not None:
             contact = uri.parse_name_addr(self.settings.contact).uri
             context = replace(context, dialog_contact=contact)
         for broken in rules.check(parsed, context, rules.TRUNK):

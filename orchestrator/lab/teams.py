@@ -75,6 +75,7 @@ class Ping:
 class _Known:
     """What Microsoft remembers of one Call-ID."""
 
+    call: call.Call
     contact: str
     routes: tuple[str, ...]
     offer: bytes = b""
@@ -133,8 +134,9 @@ class Teams:
             extra=(*_invite_headers(), ("Record-Route", _own_route()), ("Contact", f"<{own}>")),
             body=body,
         )
-        self._known[invite.call_id] = _Known(own, (_own_route()[1:-1],), offer=body)
         outgoing = call.OutgoingCall(self._agent, invite, f"sip:{at}", None)
+        route = _own_route()[1:-1]
+        self._known[invite.call_id] = _Known(outgoing, own, (route,), offer=body)
         try:
             await outgoing.start()
         except OSError:
@@ -150,9 +152,8 @@ class Teams:
         self._taken = self._agent.calls.entries.index(incoming) + 1
         own = _own_contact()
         incoming.front = (("Record-Route", _own_route()),)
-        self._known[incoming.invite.call_id] = _Known(
-            own, (_own_route()[1:-1],), earlier=incoming.invite.body
-        )
+        route, offer = _own_route()[1:-1], incoming.invite.body
+        self._known[incoming.invite.call_id] = _Known(incoming, own, (route,), earlier=offer)
         self._agent.spawn(self._watch_ack(incoming))
         return leg.IncomingLeg(
             incoming,
@@ -179,9 +180,11 @@ class Teams:
             for broken in rules.check_connection(flow.facts, context):
                 self.books.broken.add(broken)
         if known is not None:
+            # Before a 2xx there is no dialog: the ACK of a refusal goes where the INVITE went.
+            standing = known.call.dialog is not None
             context = replace(
                 context,
-                dialog_contact=known.contact,
+                dialog_contact=known.contact if standing else "",
                 dialog_routes=known.routes,
                 offer=known.offer if isinstance(parsed, message.Response) else b"",
                 earlier=known.earlier,
