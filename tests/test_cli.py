@@ -128,6 +128,13 @@ def test_global_options_stand_on_both_sides():
     assert sbcctl("-o", "json", "version", "-o", "text").stdout.startswith(b"sbcctl ")
 
 
+def test_the_version_needs_no_engines():
+    """On a bare machine `version` says which engines are not there, and is no failure."""
+    ran = sbcctl("version", "-o", "json", PATH="/nonexistent")
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["engines"] == {"kamailio": None, "rtpengine": None}
+
+
 def test_a_typo_gets_the_right_verb():
     """A verb that is almost right is corrected."""
     assert b"did you mean validate?" in sbcctl("validat").stderr

@@ -1,0 +1,92 @@
+"""docs/guide/site-yaml.md says of every field what the model says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from orchestrator.site import load, model, rules
+
+GUIDE = Path(__file__).parents[2] / "docs/guide/site-yaml.md"
+
+CHAPTERS = {
+    "The site": model.Site,
+    "node": model.Node,
+    "teams": model.Teams,
+    "certificate": model.Certificate,
+    "certificate.acme": model.Acme,
+    "certificate.files": model.CertificateFiles,
+    "trunks.NAME": model.Trunk,
+    "trunks.NAME.gateways": model.Gateway,
+    "phones": model.Phones,
+    "phones.users.USER": model.Phone,
+    "Secrets": model.Secret,
+    "media": model.Media,
+    "engines": model.Engines,
+}
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default as the guide writes it; a part of its own has a chapter instead."""
+    value = field.default
+    if value is PydanticUndefined:
+        return "**required**"
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, model.PortRange):
+        return f"`{value.first}-{value.last}`"
+    return "" if isinstance(value, model.Part) else f"`{value}`"
+
+
+def table_of(part: type[model.Part]) -> str:
+    """The table of one part, as it must stand in the guide."""
+    rows = [
+        f"| `{name}` | {default_of(field)} | {' '.join((field.description or '').split())} |"
+        for name, field in part.model_fields.items()
+    ]
+    return "\n".join(["| field | default | what it is |", "|---|---|---|", *rows]).replace(
+        "|  |", "| |"
+    )
+
+
+@pytest.mark.parametrize(("chapter", "part"), CHAPTERS.items())
+def test_each_chapter_has_the_fields_of_its_part(chapter, part):
+    """Names, defaults and sentences are those of the model; to repair, paste what is shown."""
+    text = GUIDE.read_text()
+    body = re.split(r"^## ", text.partition(f"\n## {chapter}\n")[2], flags=re.MULTILINE)[0]
+    assert table_of(part) in body
+
+
+def test_no_part_is_left_out():
+    """Every part an operator writes as a mapping has its chapter."""
+    written_as_text = {model.PortRange}
+    assert set(CHAPTERS.values()) == set(model.Part.__subclasses__()) - written_as_text
+
+
+def test_the_sites_in_the_guide_are_sites():
+    """What a reader copies is valid, and gives no hint either."""
+    blocks = re.findall(
+        r"^```yaml\n(version:.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(blocks) == 2
+    for block in blocks:
+        assert rules.find_hints(load.load_site(block.encode(), "guide")) == ()
+
+
+def test_the_limits_in_the_guide_are_the_limits():
+    """The bounds of a file are those of the program."""
+    text = GUIDE.read_text()
+    for bound in (load.MOST_DEPTH, load.MOST_ALIASES, load.MOST_VALUES):
+        assert f"{bound:,}" in text
+
+
+def test_every_problem_of_the_rules_is_explained():
+    """Each id a rule gives stands in the guide, and no other."""
+    source = Path(rules.__file__).read_text()
+    ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
+    chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]
+    assert ids == set(re.findall(r"^\| `([a-z-]+)` \|", chapter, re.MULTILINE))
