@@ -15,16 +15,17 @@ from pathlib import Path
 
 import rtpengine_ng as ng
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sbcctl" / "engines"
-GENERATIONS = ("host", "debian13", "unstable")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sbcctl"
+ROOTS = Path(os.environ.get("SBCCTL_ENGINES") or CACHE / "engines")
+GENERATIONS = ("host", "debian13", "debian-sid")
 
 
 def missing(generation: str) -> str:
     """Say why *generation* cannot be tested here, or return an empty string."""
     if generation == "host":
         return "" if shutil.which("rtpengine") else "no rtpengine on this machine"
-    if not (CACHE / generation / "usr/bin/rtpengine").exists():
-        return f"no engine root {CACHE / generation} (make engines)"
+    if not (ROOTS / generation / "usr/bin/rtpengine").exists():
+        return f"no engine root {ROOTS / generation} (make engines)"
     return "" if shutil.which("bwrap") else "no bwrap to enter the engine root"
 
 
@@ -58,7 +59,7 @@ def start(generation: str, folder: Path) -> Daemon:
     """Start the daemon of *generation* and wait until it answers."""
     enter: list[str] = []
     if generation != "host":
-        enter = ["bwrap", "--die-with-parent", "--bind", str(CACHE / generation), "/"]
+        enter = ["bwrap", "--die-with-parent", "--bind", str(ROOTS / generation), "/"]
         enter += ["--dev", "/dev", "--proc", "/proc", "--bind", str(folder), str(folder)]
     said = subprocess.run(
         [*enter, "rtpengine", "--version"], capture_output=True, text=True, check=True

@@ -160,7 +160,7 @@ def test_a_closed_asyncio_client_ends_its_questions_at_once():
         await asyncio.sleep(0)
         await client.close()
         with pytest.raises(ng.NoAnswer, match="the client is closed"):
-            await asked
+            await asyncio.wait_for(asked, 5)
         with pytest.raises(ng.NoAnswer, match="the client is closed"):
             await client.ask(ng.Ping())
 
