@@ -116,10 +116,10 @@ def test_keys_are_read_with_spaces_as_well():
 def test_bytes_that_are_no_utf_8_survive_both_ways():
     reply = ng.read_reply(
         ng.Offer(call_id="c", from_tag="f", sdp="v"),
-        bencode.encode({b"sdp": b"s=caf\xe9\r\n", b"result": b"ok"}),
+        bencode.encode({b"sdp": b"s=\xe9t\xe9\r\n", b"result": b"ok"}),
     )
     again = ng.write_request(ng.Offer(call_id="c", from_tag="f", sdp=reply.sdp))
-    assert b"s=caf\xe9\r\n" in again
+    assert b"s=\xe9t\xe9\r\n" in again
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_refusals_keep_the_words_of_the_daemon():
     assert (caught.value.command, caught.value.words) == ("query", "Unknown call-id")
     assert not isinstance(caught.value, ng.LoadLimit)
     with pytest.raises(ng.LoadLimit, match="load limit"):
-        ng.read_reply(OFFER, b"d6:result10:load limite")
+        ng.read_reply(OFFER, bencode.encode({b"result": b"load limit"}))
 
 
 def test_a_delete_of_an_unknown_call_is_ok_with_a_warning():
