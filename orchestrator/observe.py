@@ -114,7 +114,7 @@ def observe(
     name = machine.store.current()
     stored = machine.store.load(name) if name else None
     return plan.Observed(
-        committed=stored.generation.digest if stored and not stored.drifted else name or "",
+        committed=stored.digest if stored else "",
         drifted=stored.drifted if stored else (),
         units=machine.supervisor.installed_units(),
         certificate=seen,

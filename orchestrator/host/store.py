@@ -53,11 +53,13 @@ class Stored:
 
     Attributes:
         name: Its directory's name, the first 12 digits of its digest.
-        generation: What was written.
+        digest: Digest of what was written.
+        generation: What lies there now.
         drifted: Paths of files that are no longer what was written, sorted.
     """
 
     name: str
+    digest: str
     generation: generations.Generation
     drifted: tuple[str, ...]
 
@@ -77,6 +79,7 @@ class _Entry:
 class _Manifest:
     """What manifest.json says."""
 
+    digest: str
     skeleton: str
     files: tuple[_Entry, ...]
 
@@ -198,7 +201,9 @@ class Store:
                 )
             )
         generation = generations.Generation(files=tuple(files), skeleton=manifest.skeleton)
-        return Stored(name=name, generation=generation, drifted=tuple(drifted))
+        return Stored(
+            name=name, digest=manifest.digest, generation=generation, drifted=tuple(drifted)
+        )
 
     def current(self) -> str | None:
         """Name of the committed generation."""
@@ -298,7 +303,7 @@ class Store:
         try:
             read = json.loads(path.read_bytes())
             entries = tuple(_Entry(**entry) for entry in read["files"])
-            return _Manifest(skeleton=read["skeleton"], files=entries)
+            return _Manifest(digest=read["digest"], skeleton=read["skeleton"], files=entries)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestrator.lab import (
     agent,
@@ -34,6 +34,7 @@ class Settings:
         contact: Its Contact value, which must come back byte for byte (SIG-12).
         sbc: The SBC as the endpoint dials it, ``host:port``.
         product: Its User-Agent.
+        domain: The host of the endpoint's own URI: its own address, or what it registers at.
         account: What answers a challenge, or None.
         names: Names it may have to resolve, with their addresses.
     """
@@ -44,8 +45,9 @@ class Settings:
     contact: str
     sbc: str
     product: str
+    domain: str
     account: digest.Account | None = None
-    names: Mapping[str, str] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Endpoint:
@@ -174,13 +176,12 @@ def resolve(names: Mapping[str, str], host: str) -> str:
 
 
 def _profile(settings: Settings) -> agent.Profile:
-    names = settings.names or {}
     return agent.Profile(
         name=settings.name,
         transport="udp",
         address=settings.address,
         port=settings.port,
-        resolve=lambda host: resolve(names, host),
+        resolve=lambda host: resolve(settings.names, host),
         headers=(("User-Agent", settings.product),),
     )
 

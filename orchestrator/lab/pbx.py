@@ -13,7 +13,7 @@ class Pbx(endpoint.Endpoint):
     async def dial(self, number: str, *, caller: str) -> leg.OutgoingLeg:
         """Call a number through the trunk, as a PBX does: the SBC's address in every URI."""
         target = f"sip:{number}@{self.settings.sbc}"
-        return await self.invite(target, caller=f"sip:{caller}@{self.settings.address}", to=target)
+        return await self.invite(target, caller=f"sip:{caller}@{self.settings.domain}", to=target)
 
 
 def contact_of(number: str, address: str, port: int) -> str:

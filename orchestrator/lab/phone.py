@@ -15,8 +15,7 @@ class Phone(endpoint.Endpoint):
     def address_of_record(self) -> str:
         """The phone's own URI at the SBC."""
         assert self.settings.account is not None
-        host = next(iter(self.settings.names or {"": ""}))
-        return f"sip:{self.settings.account.user}@{host}"
+        return f"sip:{self.settings.account.user}@{self.settings.domain}"
 
     async def register(self, *, seconds: int = 300) -> message.Response:
         """Register, with one answer to a challenge; 0 seconds take the registration back.
@@ -29,7 +28,7 @@ class Phone(endpoint.Endpoint):
         own = self.address_of_record
         request = build.request(
             "REGISTER",
-            f"sip:{uri.parse_uri(own).host}",
+            f"sip:{self.settings.domain}",
             from_=call.tagged(own),
             to=uri.NameAddr(own),
             call_id=call.new_call_id(self.settings.address),
@@ -44,7 +43,7 @@ class Phone(endpoint.Endpoint):
     async def dial(self, number: str) -> leg.OutgoingLeg:
         """Call a number; the INVITE is sent again with a proof when it is challenged."""
         own = self.address_of_record
-        target = f"sip:{number}@{uri.parse_uri(own).host}"
+        target = f"sip:{number}@{self.settings.domain}"
         return await self.invite(target, caller=own, to=target)
 
 

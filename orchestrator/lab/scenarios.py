@@ -16,8 +16,7 @@ OPTIONS_WITHIN = 65.0
 _TRANSPORT = ("TLS-1", "TLS-2", "TLS-3", "CERT-1", "CERT-3", "EKU-1")
 _IDENTITY = ("SIG-4", "SIG-5", "SIG-12", "SIG-13", "SIG-35", "XF-1")
 _MEDIA = (
-    "EP-7", "MED-1", "MED-2", "MED-3", "MED-4", "MED-6", "MED-7", "MED-10", "MED-11", "MED-12",
-    "MED-15", "MED-16",
+    "EP-7", "MED-1", "MED-2", "MED-3", "MED-4", "MED-11", "MED-12", "MED-15", "MED-16", "MED-17",
 )  # fmt: skip
 _TO_TEAMS = ("SIG-1", "SIG-2", "SIG-6", "SIG-7", "SIG-9")
 _FROM_TEAMS = ("SIG-20", "SIG-21", "SIG-25")
@@ -123,12 +122,13 @@ async def pbx_cancels(told: story.Story) -> str:
 
 
 async def pbx_hangs_up(told: story.Story) -> str:
-    """Teams called, and the callee, the PBX, hangs up."""
+    """Teams called, closed its connections, and the callee hangs up: the SBC must dial anew."""
     caller, callee = await _teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.talk()
+    await told.lab.teams.drop_connections()
     await _hang_up(callee, caller)
-    return "answered, audio both ways, the callee hung up"
+    return "answered, audio both ways, the callee hung up over a new connection"
 
 
 async def teams_hangs_up(told: story.Story) -> str:
@@ -138,6 +138,19 @@ async def teams_hangs_up(told: story.Story) -> str:
     await told.talk()
     await _hang_up(callee, caller)
     return "answered, audio both ways, the callee hung up"
+
+
+async def teams_refreshes(told: story.Story) -> str:
+    """Teams sends its offer again during the call; port, key and audio stay (SIG-30)."""
+    caller, callee = await _teams_to_pbx(told)
+    await told.connect(caller, callee)
+    await told.listen(story.TALK // 2)
+    answer = await caller.call.renegotiate(caller.call.local_sdp, fresh=True)
+    if answer.status != 200:
+        raise story.Failed(f"the refresh was answered by {answer.start_line}")
+    await told.talk(story.TALK + story.TALK // 2)
+    await _hang_up(caller, callee)
+    return "answered, refreshed, audio both ways before and after"
 
 
 SCENARIOS: tuple[story.Scenario, ...] = (
@@ -181,10 +194,19 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario("cancel", "Teams cancels while the PBX rings", _FROM_TEAMS, teams_cancels),
     story.Scenario("cancel-pbx", "the PBX cancels while Teams rings", _TO_TEAMS, pbx_cancels),
     story.Scenario(
-        "hang-up-pbx", "Teams calls, the PBX hangs up", (*_IDENTITY, *_MEDIA), pbx_hangs_up
+        "hang-up-pbx",
+        "Teams calls, the PBX hangs up",
+        (*_IDENTITY, *_MEDIA, "TLS-8"),
+        pbx_hangs_up,
     ),
     story.Scenario(
         "hang-up-teams", "the PBX calls, Teams hangs up", (*_IDENTITY, *_MEDIA), teams_hangs_up
+    ),
+    story.Scenario(
+        "refresh",
+        "Teams refreshes a call with the PBX",
+        ("EP-5", "MED-6", "MED-7", "SIG-12", "SIG-30", "SIG-36"),
+        teams_refreshes,
     ),
 )  # fmt: skip
 """Every story, in the order they are told."""

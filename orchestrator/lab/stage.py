@@ -108,6 +108,7 @@ def _pbx() -> endpoint.Settings:
         contact=pbx.contact_of(addresses.PBX_NUMBER, addresses.PBX_ADDRESS, addresses.PBX_PORT),
         sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
         product=pbx.PRODUCT,
+        domain=addresses.PBX_ADDRESS,
     )
 
 
@@ -121,6 +122,6 @@ def _phone() -> endpoint.Settings:
         ),
         sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
         product=phone.PRODUCT,
+        domain=addresses.PHONE_REALM,
         account=digest.Account(addresses.PHONE_USER, addresses.PHONE_PASSWORD),
-        names={addresses.PHONE_REALM: addresses.SBC_LAN},
     )

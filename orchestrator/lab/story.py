@@ -90,16 +90,19 @@ class Story:
             raise Failed(f"the call was answered, and the caller got {answer.start_line}")
         await callee.confirmed()
 
-    async def talk(self) -> None:
-        """Let all sides hear each other, then measure.
+    async def listen(self, packets: int) -> None:
+        """Wait until every side heard that many packets, or five seconds."""
+        streams = [known.stream for _, known in self._legs]
+        await asyncio.gather(*(stream.heard(packets, within=5.0) for stream in streams))
+
+    async def talk(self, packets: int = TALK) -> None:
+        """Let all sides hear each other, then measure and end the audio.
 
         Raises:
             Failed: Somebody hears nothing, or what they hear was altered.
         """
-        streams = [known.stream for _, known in self._legs]
-        await asyncio.gather(*(stream.heard(TALK, within=5.0) for stream in streams))
+        await self.listen(packets)
         self.close()
-        await asyncio.sleep(0)
         bad = [heard for heard in self.heard if not heard.fine]
         if bad:
             raise Failed("; ".join(_complaint(heard) for heard in bad))

@@ -1,0 +1,87 @@
+"""Certificates for tests: one CA, and leaves that are right or wrong in one way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+@functools.cache
+def rsa_key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
+    """An RSA key; the same number gives the same key within a run."""
+    return rsa.generate_private_key(65537, bits)
+
+
+def pem_key(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+@dataclass
+class Ca:
+    """A CA that signs what a test asks for."""
+
+    name: str = "Test CA"
+    key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
+
+    @functools.cached_property
+    def certificate(self) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(self.name))
+            .issuer_name(_name(self.name))
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - dt.timedelta(days=400))
+            .not_valid_after(NOW + dt.timedelta(days=400))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def leaf(
+        self,
+        *names: str,
+        key=None,
+        begin: dt.timedelta = dt.timedelta(days=-1),
+        end: dt.timedelta = dt.timedelta(days=60),
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    ) -> bytes:
+        """A leaf in PEM, without the CA behind it."""
+        key = key or rsa_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_name(names[0]))
+            .issuer_name(_name(self.name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW + begin)
+            .not_valid_after(NOW + end)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
+                critical=False,
+            )
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .sign(self.key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )

@@ -1,0 +1,175 @@
+"""A machine for one test: network, mounts and processes of its own, which vanish with it.
+
+Inside are the addresses of a small SBC, a DNS server and SIP peers that answer OPTIONS. Whatever
+a test starts in there ends with the first process, also after ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import certs
+
+HERE = Path(__file__).parent
+TEAMS = ("198.51.100.11", "198.51.100.12", "198.51.100.13")
+NAMES = {
+    "sip.pstnhub.microsoft.com": TEAMS[0],
+    "sip2.pstnhub.microsoft.com": TEAMS[1],
+    "sip3.pstnhub.microsoft.com": TEAMS[2],
+    "sbc.example.com": "203.0.113.10",
+    "pbx.example.com": "192.0.2.20",
+    "acme.example.net": "198.51.100.80",
+}
+ADDRESSES = (
+    *TEAMS,
+    *("203.0.113.10", "192.0.2.10", "192.0.2.20", "198.51.100.80", "127.0.0.53"),
+)
+SITE = """
+version: 1
+site: fra1
+node: {{public_address: 203.0.113.10, trunk_address: 192.0.2.10}}
+teams:
+  fqdn: sbc.example.com
+  networks: [198.51.100.0/24]
+  trusted_roots: {folder}/ca.pem
+certificate:
+  files: {{chain: {folder}/sbc.chain, key: {folder}/sbc.key}}
+trunks:
+  office: {{kind: pbx, gateways: ["sip:192.0.2.20:5060;transport=udp"]}}
+engines: {{accept_risk: kamailio before 6.0 can be crashed by concurrent TLS handshakes}}
+"""
+
+
+class Ground:
+    """The machine; a context manager. ``folder`` is shared with the test."""
+
+    def __init__(self, folder: Path, root: Path | None) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.run_dir = folder / "run"
+        self.root = root
+        self.ca = certs.Ca()
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._init = 0
+
+    def __enter__(self) -> Self:
+        (self.folder / "ca.pem").write_bytes(self.ca.pem)
+        self.write_pair("peer", *list(NAMES)[:3], number=1)
+        self.write_pair("sbc", "sbc.example.com", number=2)
+        self.set_names(NAMES)
+        self.write_site()
+        (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+        user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+        isolate = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+        self._holder = subprocess.Popen(
+            ["unshare", *user, *isolate, "sh", "-c", "echo; exec sleep 900"],
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout
+        self._holder.stdout.readline()
+        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
+        self._init = int(children.read_text().split()[0])
+        adds = "".join(f"ip addr add {address}/32 dev lo;" for address in ADDRESSES)
+        mount = f"mount --bind {self.folder}/resolv.conf /etc/resolv.conf"
+        self.run("sh", "-ec", f"ip link set lo up; {adds} {mount}")
+        script = [sys.executable, str(HERE / "fakes/peers.py"), str(self.folder)]
+        peers = self.start(*script, "127.0.0.53", *TEAMS, "--", "192.0.2.20")
+        assert peers.stdout
+        assert peers.stdout.readline() == b"ready\n"
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self._holder
+        for child in (*self._started, self._holder):
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+
+    @property
+    def _started(self) -> list[subprocess.Popen[bytes]]:
+        return self.__dict__.setdefault("_children", [])
+
+    def _inside(self, argv: tuple[str, ...]) -> list[str]:
+        user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
+        where = ("--net", "--mount", "--pid", f"--wd={HERE.parent}")
+        return ["nsenter", f"--target={self._init}", *user, *where, "--", *argv]
+
+    def start(self, *argv: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a program inside; it ends with the machine."""
+        child = subprocess.Popen(
+            self._inside(argv),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+        )
+        self._started.append(child)
+        return child
+
+    def run(
+        self, *argv: str, code: int | None = 0, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program inside to its end and compare its exit code."""
+        ran = subprocess.run(
+            self._inside(argv),
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+        assert code is None or ran.returncode == code, f"{argv}: {ran.stdout}{ran.stderr}"
+        return ran
+
+    def words(self, *arguments: str) -> tuple[str, ...]:
+        """The argv of an sbcctl that works on this machine."""
+        root = ("--engine-root", str(self.root)) if self.root else ()
+        places = ("--state-dir", str(self.state), "--run-dir", str(self.run_dir))
+        program = (sys.executable, "-W", "error", "-m", "orchestrator.cli")
+        return (*program, *places, *root, *arguments)
+
+    def apply(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """``sbcctl apply`` the site that was written last."""
+        return self.run(*self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code)
+
+    def write_site(self, *changes: tuple[str, str]) -> None:
+        """Write site.yaml with some words replaced; each must be there."""
+        text = SITE.format(folder=self.folder)
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (self.folder / "site.yaml").write_text(text)
+
+    def write_pair(self, name: str, *names: str, number: int) -> None:
+        """Write NAME.chain and NAME.key."""
+        key = certs.rsa_key(number)
+        (self.folder / f"{name}.chain").write_bytes(self.ca.leaf(*names, key=key) + self.ca.pem)
+        (self.folder / f"{name}.key").write_bytes(certs.pem_key(key))
+
+    def set_names(self, names: dict[str, str]) -> None:
+        """What DNS answers from now on."""
+        beside = self.folder / "names.new"
+        beside.write_text("".join(f"{name} {address}\n" for name, address in names.items()))
+        beside.replace(self.folder / "names")
+
+    def processes(self, name: str) -> tuple[str, ...]:
+        """Command lines of the running engines of that name, zombies left out."""
+        ran = self.run("ps", "-eo", "stat=,args=")
+        lines = [line.split(None, 1) for line in ran.stdout.splitlines()]
+        return tuple(
+            line[1]
+            for line in lines
+            if len(line) == 2 and not line[0].startswith("Z") and f"/{name} " in f"{line[1]} "
+        )
+
+    def wait_until(self, true, seconds: float = 10.0) -> None:
+        """Wait for a condition; fails when it does not come true."""
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, "the condition did not come true"
+            time.sleep(0.02)
