@@ -13,6 +13,7 @@ from orchestrator.sip import build, digest, message
 PBX = "127.82.0.20"
 PHONE = "127.82.0.30"
 REGISTRAR = "127.82.0.10"
+REALM = "sbc.example.com"
 CONTEXT = evidence.Context(fqdn="sbc.example.com")
 ACCOUNT = digest.Account("reception", "a secret")
 
@@ -27,12 +28,14 @@ async def both(sbc_of_pbx=PHONE):
     log = journal.Journal()
     contact = pbx.contact_of("+493055520", PBX, 5060)
     caller = pbx.Pbx(
-        settings_of("PBX", PBX, contact, sbc_of_pbx), loopback.sockets, context=CONTEXT, log=log
+        settings_of("PBX", PBX, contact, sbc_of_pbx, domain=PBX),
+        loopback.sockets,
+        context=CONTEXT,
+        log=log,
     )
     contact = phone.contact_of("reception", PHONE, 5060)
-    more = {"account": ACCOUNT, "names": {"sbc.example.com": REGISTRAR}}
     callee = phone.Phone(
-        settings_of("phone", PHONE, contact, REGISTRAR, **more),
+        settings_of("phone", PHONE, contact, REGISTRAR, domain=REALM, account=ACCOUNT),
         loopback.sockets,
         context=CONTEXT,
         log=log,
