@@ -59,9 +59,22 @@ forbid_starting_at_boot() {
     done
 }
 
+# In a session of its own, which Ctrl-C does not reach: a dpkg that is cut short leaves a system
+# that refuses every further installation. We wait for it and stop after it.
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends \
+    DEBIAN_FRONTEND=noninteractive setsid --wait \
+        apt-get install --yes --quiet --no-install-recommends \
         -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@"
+}
+
+# What somebody else's interrupted dpkg left half done.
+finish_interrupted_installation() {
+    if [ -n "$(dpkg --audit)$(ls -A /var/lib/dpkg/updates)" ]; then
+        DEBIAN_FRONTEND=noninteractive step 'finish an interrupted installation' \
+            setsid --wait dpkg --force-confold --configure -a ||
+            stop 'dpkg was interrupted earlier and cannot be brought to an end' \
+                'run: dpkg --configure -a'
+    fi
 }
 
 install_packages() {
@@ -71,6 +84,7 @@ install_packages() {
     trap 'forget_policy; end_step' EXIT
     trap 'exit 130' INT TERM HUP
     forbid_starting_services
+    finish_interrupted_installation
     # Old package lists are tried first: most of the time they are good enough.
     if ! apt-get install --simulate --quiet "${missing[@]}" >/dev/null 2>&1; then
         step 'read the package lists' apt-get update --quiet ||
