@@ -53,7 +53,7 @@ forbid_starting_at_boot() {
     local package unit
     if ! command -v systemctl >/dev/null; then return; fi
     for package in "$@"; do
-        for unit in $(dpkg -L "$package" | sed -n 's#.*/systemd/system/\([^/@]*\.service\)$#\1#p'); do
+        for unit in $(dpkg -L "$package" 2>/dev/null | sed -n 's#.*/systemd/system/\([^/@]*\.service\)$#\1#p'); do
             systemctl --quiet disable "$unit" 2>/dev/null || true
         done
     done
@@ -78,10 +78,9 @@ finish_interrupted_installation() {
 }
 
 install_packages() {
-    local missing
     mapfile -t missing < <(missing_packages)
     if [ "${#missing[@]}" -eq 0 ]; then return; fi
-    trap 'forget_policy; end_step' EXIT
+    trap 'forget_policy; forbid_starting_at_boot "${missing[@]}"; end_step' EXIT
     trap 'exit 130' INT TERM HUP
     forbid_starting_services
     finish_interrupted_installation
@@ -97,7 +96,6 @@ install_packages() {
             step "install ${#missing[@]} Debian packages, second try" apt_install "${missing[@]}" ||
             stop 'apt could not install what is missing' "try: apt-get install ${missing[*]}"
     fi
-    forbid_starting_at_boot "${missing[@]}"
 }
 
 check_python() {
