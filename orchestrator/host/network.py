@@ -10,6 +10,7 @@ in a bridge of the namespace that we live in.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -24,6 +25,7 @@ NAMESPACES = Path("/run/netns")
 """Where iproute2 keeps named network namespaces."""
 
 _LONGEST_CARD = 15
+_CLONE_NEWNET = 0x40000000
 _Answer = TypeVar("_Answer")
 
 
@@ -56,8 +58,15 @@ def create_namespace(name: str) -> None:
     if (NAMESPACES / name).exists():
         raise errors.HostError(f"there is a network namespace {name} already")
     NAMESPACES.mkdir(parents=True, exist_ok=True)
+
+    def make() -> None:
+        _unshare_network()
+        netns.attach(name, "thread-self")
+
     with _refusal(f"the network namespace {name} cannot be created"):
-        netns.create(name)
+        # In a thread and not by netns.create: that forks a copy of us and ends it by SIGTERM,
+        # whereupon the copy would wind up our business.
+        _in_thread(make)
         with IPRoute(netns=name) as route:
             route.link("set", index=1, state="up")
         within(name, _forget_duplicate_detection)
@@ -132,29 +141,17 @@ def within(namespace: str, action: Callable[[], _Answer]) -> _Answer:
     """
     from pyroute2 import netns  # noqa: PLC0415 - see the module docstring
 
-    answers: list[_Answer] = []
-    failures: list[BaseException] = []
-
-    def visit() -> None:
+    def visit() -> _Answer:
+        place = os.open(NAMESPACES / namespace, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            place = os.open(NAMESPACES / namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                netns.setns(place)
-            finally:
-                os.close(place)
-            answers.append(action())
-        except BaseException as error:  # noqa: BLE001 - it is raised again by who waits for us
-            failures.append(error)
+            netns.setns(place)
+        finally:
+            os.close(place)
+        return action()
 
-    # The thread ends in the foreign namespace; the process never leaves its own.
-    thread = threading.Thread(target=visit, name=f"in-{namespace}", daemon=True)
-    thread.start()
-    thread.join()
-    if failures and isinstance(failures[0], FileNotFoundError):
-        raise errors.HostError(f"there is no network namespace {namespace}") from failures[0]
-    if failures:
-        raise failures[0]
-    return answers[0]
+    if not (NAMESPACES / namespace).exists():
+        raise errors.HostError(f"there is no network namespace {namespace}")
+    return _in_thread(visit)
 
 
 def socket_in(
@@ -162,6 +159,37 @@ def socket_in(
 ) -> socket.socket:
     """Make a socket that lives in *namespace*; it is the caller's to bind and close."""
     return within(namespace, lambda: socket.socket(family, kind))
+
+
+def _in_thread(action: Callable[[], _Answer]) -> _Answer:
+    """Call *action* in a thread of its own, which takes its namespace with it when it ends."""
+    answers: list[_Answer] = []
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            answers.append(action())
+        except BaseException as error:  # noqa: BLE001 - it is raised again by who waits for us
+            failures.append(error)
+
+    thread = threading.Thread(target=call, name="namespace", daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return answers[0]
+
+
+def _unshare_network() -> None:
+    """Give this thread, and nobody else, a network namespace of its own (unshare(2)).
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _forget_duplicate_detection() -> None:

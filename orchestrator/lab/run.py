@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -54,6 +55,10 @@ class Result:
         return bool(self.outcomes) and all(outcome.ok for outcome in self.outcomes)
 
 
+class _WentWrong(Exception):
+    """Marks the step of a story that failed."""
+
+
 class Lab:
     """A lab whose SBC serves: scenarios can be told in it.
 
@@ -73,9 +78,12 @@ class Lab:
 
     async def tell(self, known: story.Scenario) -> story.Outcome:
         """Tell one story; a failure is in the outcome, not raised."""
-        with self._progress.step("call", known.title) as step:
+        # The exception only tells the step how it ended.
+        with suppress(_WentWrong), self._progress.step("call", known.title) as step:
             outcome = await known.run(self.actors)
-            step.note(outcome.sentence if outcome.ok else f"FAILED: {outcome.sentence}")
+            step.note(outcome.sentence)
+            if not outcome.ok:
+                raise _WentWrong
         return outcome
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -24,7 +23,7 @@ from typing import Protocol, Self
 
 from orchestrator import errors
 from orchestrator.host import network, process, sandbox
-from orchestrator.lab import addresses, authority, internet
+from orchestrator.lab import addresses, authority, command, internet
 
 HOME = Path("/run/sbcctl-lab")
 """Where the lab lives: in memory, below the covered /run."""
@@ -151,15 +150,13 @@ class World:
             env: Variables on top of our own environment.
             timeout: Seconds until it is killed.
         """
-        package = str(Path(__file__).resolve().parents[2])
         argv = [
-            sys.executable,
-            *("-m", "orchestrator.cli", "--output", "json"),
+            *(*command.ARGV, "--output", "json"),
             *("--state-dir", str(self.state), "--run-dir", str(self.run)),
             *(("--engine-root", self._engine_root) if self._engine_root else ()),
             *words,
         ]
-        everything = {**os.environ, "PYTHONPATH": package, **(env or {})}
+        everything = command.environment(env)
         return process.run(argv, timeout=timeout, env=everything, netns=addresses.Namespace.SBC)
 
     def apply(self, site: Path, env: Mapping[str, str] | None = None) -> dict[str, object]:

@@ -1,0 +1,272 @@
+"""``sbcctl lab``: Teams, a PBX, a phone and this SBC on one machine, in namespaces of their own.
+
+``run`` and ``up`` call themselves again inside a sandbox; what is inside is recognised by
+:func:`sandbox.inside` and does the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator import console, errors
+from orchestrator.cli import settings
+
+if TYPE_CHECKING:
+    from orchestrator.lab import run as runs
+    from orchestrator.lab import story
+
+_CALL_TIMEOUT = 120.0
+_DOWN_TIMEOUT = 15.0
+
+
+def example_site() -> Path:
+    """The site the lab is made for: inside the wheel, or the repository's."""
+    name = Path("examples", "01-one-pbx", "site.yaml")
+    packaged = Path(str(resources.files("orchestrator"))) / name
+    return packaged if packaged.is_file() else Path(__file__).resolve().parents[2] / name
+
+
+@click.group("lab")
+def command() -> None:
+    """Try it all on this machine: Teams, a PBX, a phone, a CA and this SBC, without a tenant.
+
+    Everything lives in network namespaces and in memory, and vanishes without a trace. Real
+    Kamailio and RTPEngine serve; calls carry real SRTP.
+    """
+
+
+_site = click.option(
+    "--site",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="The site.yaml to apply (examples/01-one-pbx/site.yaml).",
+)
+
+
+@command.command("run")
+@_site
+@click.option("--only", multiple=True, metavar="NAME", help="Tell this story only; may repeat.")
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("lab-report.html"),
+    metavar="FILE",
+    help="Where the HTML report goes (lab-report.html).",
+)
+@click.option("--keep", is_flag=True, help="Leave the lab up until Ctrl-C or `sbcctl lab down`.")
+@click.pass_context
+def run(
+    ctx: click.Context, site: Path | None, only: tuple[str, ...], report_file: Path, *, keep: bool
+) -> None:
+    """Build the lab, apply the site, tell every story, show what happened, and end it."""
+    from orchestrator.host import sandbox  # noqa: PLC0415
+    from orchestrator.lab import background, control, preflight  # noqa: PLC0415
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    options: settings.Settings = ctx.obj
+    wanted = runs.find_scenarios(only)
+    file = site or example_site()
+    if sandbox.inside():
+        sandbox.enter()
+        ctx.exit(_run_inside(options, file, wanted, report_file, keep=keep))
+    preflight.check(options.engine_root)
+    _check_writable(report_file)
+    words = ["lab", "run", "--site", str(file), "--report", str(report_file)]
+    words += [word for scenario in wanted for word in ("--only", scenario.name)]
+    argv, env = _again(options, *words, *(["--keep"] if keep else []))
+    if keep:
+        listener = control.listen()
+        listener.set_inheritable(True)
+        env[background.CONTROL] = str(listener.fileno())
+    ctx.exit(sandbox.rerun(argv, env=env))
+
+
+@command.command("up")
+@_site
+@click.pass_context
+def up(ctx: click.Context, site: Path | None) -> None:
+    """Build the lab and apply the site; it stays until `sbcctl lab down`."""
+    from orchestrator.host import sandbox  # noqa: PLC0415
+    from orchestrator.lab import background, control, preflight  # noqa: PLC0415
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    options: settings.Settings = ctx.obj
+    file = site or example_site()
+    if sandbox.inside():
+        sandbox.enter()
+        voice = options.console()
+
+        async def stay(lab: runs.Lab) -> None:
+            voice.result(
+                "lab-up",
+                f"the lab is up on {lab.engines}\n"
+                "next: sbcctl lab list, sbcctl lab call NAME, sbcctl lab down",
+                {"engines": lab.engines},
+            )
+            background.say_ready(lab.world.logs / "lab.log")
+            await _serve(lab)
+
+        runs.open_lab(runs.Settings(file.resolve(), options.engine_root), voice, stay)
+        return
+    preflight.check(options.engine_root)
+    argv, env = _again(options, "lab", "up", "--site", str(file))
+    ctx.exit(background.start(argv, env, control.listen()))
+
+
+@command.command("call")
+@click.argument("name", metavar="NAME")
+@click.pass_context
+def call(ctx: click.Context, name: str) -> None:
+    """Tell one story in the lab that is up; `sbcctl lab list` shows their names."""
+    from orchestrator.lab import control  # noqa: PLC0415
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    runs.find_scenarios((name,))
+    said = control.ask({"verb": "call", "name": name}, timeout=_CALL_TIMEOUT)
+    fields = said.get("call")
+    known = fields if isinstance(fields, dict) else {}
+    code = errors.ExitCode.DONE if known.get("ok") else errors.ExitCode.FAILED
+    ctx.obj.console().result("lab-call", _plain(str(said.get("text", ""))), known, exit_code=code)
+    ctx.exit(code)
+
+
+@command.command("down")
+@click.pass_obj
+def down(options: settings.Settings) -> None:
+    """End the lab that is up; nothing of it is left."""
+    from orchestrator.lab import control  # noqa: PLC0415
+
+    control.ask({"verb": "down"}, timeout=_DOWN_TIMEOUT)
+    control.wait_until_gone(timeout=_DOWN_TIMEOUT)
+    options.console().result("lab-down", "the lab is gone")
+
+
+@command.command("list")
+@click.pass_obj
+def show_list(options: settings.Settings) -> None:
+    """Show the stories the lab can tell, and the requirements each of them proves."""
+    from orchestrator.lab import scenarios  # noqa: PLC0415
+
+    known = scenarios.SCENARIOS
+    width = max(len(scenario.name) for scenario in known)
+    options.console().result(
+        "lab-list",
+        "\n".join(f"{scenario.name:<{width}}  {scenario.title}" for scenario in known),
+        {
+            "calls": [
+                {"name": scenario.name, "title": scenario.title, "proves": list(scenario.proves)}
+                for scenario in known
+            ]
+        },
+    )
+
+
+def _run_inside(
+    options: settings.Settings,
+    site: Path,
+    wanted: tuple[story.Scenario, ...],
+    report_file: Path,
+    *,
+    keep: bool,
+) -> errors.ExitCode:
+    """The work of ``run``, inside the sandbox."""
+    from orchestrator.lab import report  # noqa: PLC0415
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    voice = options.console()
+    began = time.monotonic()
+
+    async def play(lab: runs.Lab) -> runs.Result:
+        result = await runs.tell(lab, wanted)
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        _write_report(report_file, report.page(result, when=when))
+        seconds = time.monotonic() - began
+        voice.result(
+            "lab-run",
+            _plain(
+                f"{report.ladders(result.outcomes)}\n\n{report.table(result.outcomes)}\n\n"
+                f"{report.sentence(result)}, in {seconds:.1f} s. Report: {report_file}"
+            ),
+            {**report.as_json(result), "report": str(report_file)},
+            exit_code=_code_of(result),
+        )
+        if keep:
+            voice.say("the lab stays up: sbcctl lab call NAME; Ctrl-C or sbcctl lab down ends it")
+            await _serve(lab)
+        return result
+
+    return _code_of(runs.open_lab(runs.Settings(site.resolve(), options.engine_root), voice, play))
+
+
+async def _serve(lab: runs.Lab) -> None:
+    """Tell stories on request, one at a time, until somebody asks for the end."""
+    from orchestrator.lab import background, control, report  # noqa: PLC0415
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    listener = background.take_control()
+    if listener is None:
+        raise errors.UsageError("this lab was not started by sbcctl lab")
+    turn = asyncio.Lock()
+
+    async def answer(question: control.Words) -> tuple[control.Words, bool]:
+        if question.get("verb") == "down":
+            return {}, True
+        async with turn:
+            (wanted,) = runs.find_scenarios((str(question.get("name")),))
+            outcome = await lab.tell(wanted)
+        text = f"{report.ladders((outcome,))}\n\n{report.table((outcome,))}"
+        return {"text": text, "call": report.outcome_as_json(outcome)}, False
+
+    await control.serve(listener, answer)
+
+
+def _again(options: settings.Settings, *words: str) -> tuple[list[str], dict[str, str]]:
+    """The command line that does the same inside the sandbox, and its environment."""
+    from orchestrator.lab import command as own  # noqa: PLC0415
+
+    argv = [*own.ARGV, "--output", options.output, "--color", options.color]
+    argv += ["--engine-root", options.engine_root] if options.engine_root else []
+    argv += ["--quiet"] * options.quiet + ["--verbose"] * options.verbose
+    argv += ["--debug"] * options.debug
+    return [*argv, *words], own.environment()
+
+
+def _check_writable(file: Path) -> None:
+    """Find out now, and not after the calls, that the report cannot be written.
+
+    Raises:
+        HostError: The folder is missing or not ours to write to.
+    """
+    target = file if file.exists() else file.resolve().parent
+    if not os.access(target, os.W_OK):
+        raise errors.HostError(
+            f"the report {file} cannot be written", hint="name another place: --report FILE"
+        )
+
+
+def _write_report(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise errors.HostError(
+            f"the report {file} cannot be written: {error.strerror}",
+            hint="name another place: --report FILE",
+        ) from error
+
+
+def _code_of(result: runs.Result) -> errors.ExitCode:
+    return errors.ExitCode.DONE if result.ok else errors.ExitCode.FAILED
+
+
+def _plain(text: str) -> str:
+    """What was on the wire must not drive the reader's terminal."""
+    return "\n".join(console.visible(line) for line in text.split("\n"))
