@@ -135,7 +135,9 @@ class Ground:
 
     def apply(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """``sbcctl apply`` the site that was written last."""
-        return self.run(*self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code)
+        return self.run(
+            *self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code
+        )
 
     def write_site(self, *changes: tuple[str, str]) -> None:
         """Write site.yaml with some words replaced; each must be there."""

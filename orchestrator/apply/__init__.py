@@ -95,6 +95,8 @@ def _apply_locked(
         machine.store.mark_good(name)
         return Outcome(generation=name, steps=(), warnings=_certificate_warnings(seen))
     _make_run_directory(machine)
+    for engine in ("kamailio", "rtpengine"):
+        machine.supervisor.end_leftovers(engine)
     observe.check_sockets(machine, generation)
     before = back.Before(
         candidate=name,

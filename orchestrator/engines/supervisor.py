@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ UNIT_FOLDER = Path("/etc/systemd/system")
 _STOP_SECONDS = 10.0
 _SYSTEMCTL_SECONDS = 60.0
 _LOG_BYTES = 200_000
+_HOLDER = re.compile(r'users:\(\("(?P<name>[^"]+)",pid=(?P<pid>\d+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class Supervisor(Protocol):
 
     def stop(self, name: str) -> None:
         """End an engine and all its processes; one that does not run is no error."""
+        ...
+
+    def end_leftovers(self, name: str) -> None:
+        """End processes of an engine whose first process is gone; they hold its ports."""
         ...
 
     def check_alive(self, name: str) -> None:
@@ -129,6 +135,11 @@ class Children:
             process.stop(group, timeout=_STOP_SECONDS)
         (self._run / f"{name}.pid").unlink(missing_ok=True)
 
+    def end_leftovers(self, name: str) -> None:
+        """End workers without a leader."""
+        if not self.status(name).running:
+            self.stop(name)
+
     def check_alive(self, name: str) -> None:
         """Raise when it has died; the log since its start tells why."""
         pid = _read_number(self._run / f"{name}.pid")
@@ -190,6 +201,9 @@ class Systemd:
     def stop(self, name: str) -> None:
         """Stop the unit."""
         self._systemctl("stop", _unit(name))
+
+    def end_leftovers(self, name: str) -> None:
+        """Systemd ends all processes of a unit with its first."""
 
     def check_alive(self, name: str) -> None:
         """Raise when systemd says that the unit failed; the journal tells why."""
@@ -264,8 +278,8 @@ def find_holder(port: int) -> str:
         ran = process.run(["ss", "-Hlntup", f"sport = :{port}"], timeout=5)
     except errors.SbcctlError:
         return ""
-    _, users, who = ran.out.partition("users:((")
-    return who.split("))", 1)[0].replace('"', "").replace(",", " ") if users else ""
+    match = _HOLDER.search(ran.out)
+    return f"{match['name']} (process {match['pid']})" if match else ""
 
 
 def _died(name: str, log: str, where: str) -> errors.SbcctlError:

@@ -82,7 +82,8 @@ async def main(folder: Path, nameserver: str, tls: list[str], udp: list[str]) ->
         await loop.create_datagram_endpoint(lambda: Udp(answer_sip), (address, 5060))
     for address in tls:
         await asyncio.start_server(on_tls, address, 5061, ssl=context)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     await asyncio.Event().wait()
 
 
