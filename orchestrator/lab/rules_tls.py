@@ -102,5 +102,3 @@ def _find_in_connection(
     if not covers(facts.names, context.fqdn):
         names = ", ".join(facts.names)
         yield "CERT-1", f"the SBC's certificate does not hold {context.fqdn}", names
-    if facts.dialled and not facts.sni:
-        yield "TLS-6", "the SBC dials without naming whom it wants (SNI)", ""

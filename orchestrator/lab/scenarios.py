@@ -158,7 +158,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         "options",
         "OPTIONS both ways, all three names",
         ("EP-1", "OPT-2", "OPT-3", "OPT-4", "OPT-5", "OPT-6", "OPT-7", "OPT-9", "SIG-34", "TLS-4",
-         "TLS-5", "TLS-6", "EKU-4", "XF-1", *_TRANSPORT),
+         "TLS-5", "EKU-4", "XF-1", *_TRANSPORT),
         options_both_ways,
         within=OPTIONS_WITHIN + 15.0,
         pings=True,

@@ -235,7 +235,6 @@ def test_a_good_connection_breaks_no_rule():
         ("TLS-3", {"key_bits": 1024}),
         ("TLS-4", {"issuers": 0}),
         ("TLS-5", {"names": (), "key": "", "key_bits": 0}),
-        ("TLS-6", {"sni": ""}),
         ("CERT-1", {"names": ("*.example.org",)}),
         ("CERT-1", {"names": ("*.com",)}),
     ],
