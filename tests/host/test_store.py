@@ -1,0 +1,248 @@
+"""The state directory: whole or old, locked, read back, and clear when the disk says no."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import errors
+from orchestrator.host import store
+from orchestrator.render import generation as generations
+
+Effect = generations.Effect
+
+
+def made(text: str = "one") -> generations.Generation:
+    return generations.Generation(
+        files=(
+            generations.File("kamailio/kamailio.cfg", text, Effect.KAMAILIO_RESTART),
+            generations.File("kamailio/tables/auth", "x", Effect.TABLE_RELOAD, True, "auth"),
+        ),
+        skeleton="s",
+    )
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> store.Store:
+    kept = store.Store(tmp_path / "state")
+    kept.prepare()
+    return kept
+
+
+def test_staged_committed_and_read_back(kept):
+    """What was written comes back as the same value; secrets are for their owner only."""
+    name = kept.stage(made())
+    assert kept.current() is None
+    kept.commit(name)
+    kept.mark_good(name)
+    stored = kept.load(name)
+    assert stored is not None
+    assert (stored.generation, stored.digest) == (made(), made().digest)
+    assert kept.current() == kept.last_known_good() == name
+    folder = kept.state / "current"
+    assert (folder / "kamailio/tables/auth").stat().st_mode & 0o777 == 0o600
+    assert (folder / "kamailio/kamailio.cfg").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_edited_file_is_drift_and_staging_puts_it_right(kept):
+    """Only the edited file is written again."""
+    name = kept.stage(made())
+    path = kept.state / "generations" / name / "kamailio/kamailio.cfg"
+    other = path.parent / "tables/auth"
+    untouched = other.stat().st_mtime_ns
+    path.write_text("by hand")
+    stored = kept.load(name)
+    assert stored is not None
+    assert stored.drifted == ("kamailio/kamailio.cfg",)
+    kept.stage(made())
+    assert path.read_text() == "one"
+    assert other.stat().st_mtime_ns == untouched
+    path.unlink()
+    stored = kept.load(name)
+    assert stored is not None
+    assert stored.drifted == ("kamailio/kamailio.cfg",)
+
+
+def test_what_was_never_finished_is_never_used(kept):
+    """Without a manifest, or with half of one, a directory is no generation."""
+    name = kept.stage(made())
+    manifest = kept.state / "generations" / name / "manifest.json"
+    whole = manifest.read_bytes()
+    for cut in (0, 10, len(whole) // 2, len(whole) - 5):
+        manifest.write_bytes(whole[:cut])
+        assert kept.load(name) is None
+    manifest.unlink()
+    assert kept.load(name) is None
+    assert kept.stage(made()) == name
+    assert kept.load(name) is not None
+
+
+def test_each_commit_is_newer_in_whole_seconds(kept):
+    """db_text reads a table again only when its file is a second newer; also on the way back."""
+    first, second = kept.stage(made("one")), kept.stage(made("two"))
+    stamps = []
+    for name in (first, second, first, second):
+        kept.commit(name)
+        stamps.append(int((kept.state / "current/kamailio/tables/auth").stat().st_mtime))
+    assert stamps == sorted(set(stamps))
+
+
+def test_old_generations_go_but_not_those_in_use(kept):
+    """Five are kept beside the current and the last known good one."""
+    names = [kept.stage(made(str(number))) for number in range(9)]
+    for age, name in enumerate(reversed(names)):
+        os.utime(kept.state / "generations" / name, (10_000 - age, 10_000 - age))
+    kept.commit(names[8])
+    kept.mark_good(names[0])
+    os.utime(kept.state / "generations" / names[8], (10_000, 10_000))
+    assert set(kept.prune()) == set(names[1:3])
+    left = {path.name for path in (kept.state / "generations").iterdir()}
+    assert left == {names[0], *names[3:]}
+
+
+def test_the_holder_of_the_lock_is_named(kept):
+    """A second holder is told who; after its death the lock is free."""
+    code = (
+        "import sys;from pathlib import Path;from orchestrator.host import store\n"
+        "with store.Store(Path(sys.argv[1])).lock(timeout=0, command='apply fra1'):\n"
+        "    print('up', flush=True);sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(kept.state)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"up\n"
+        with (
+            pytest.raises(errors.LockHeld, match=rf"process {holder.pid} \(apply fra1\)"),
+            kept.lock(timeout=0.1, command="apply"),
+        ):
+            pass
+        holder.kill()
+    with kept.lock(timeout=0, command="apply"):
+        pass
+
+
+def test_the_contact_key_is_made_once(kept):
+    """256 bits, for its owner only, always the same."""
+    key = kept.contact_key()
+    assert len(bytes.fromhex(key)) == 32
+    assert kept.contact_key() == key
+    assert (kept.state / "keys/contact").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_certificate_has_its_own_directory_and_a_link(kept):
+    """Installed beside, then linked; the key is for its owner only."""
+    name = kept.install_certificate(b"chain", b"key")
+    assert kept.certificate() is None
+    kept.commit_certificate(name)
+    assert kept.certificate() == name
+    assert kept.read_certificate(name) == (b"chain", b"key")
+    served = kept.state / "certificates/current/key.pem"
+    assert served.stat().st_mode & 0o777 == 0o600
+    kept.commit_certificate(None)
+    assert kept.certificate() is None
+
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from orchestrator.host import store
+sys.path.insert(0, sys.argv[4])
+import test_store
+state, limit, errno = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+kept = store.Store(state)
+calls = 0
+def counted(event, args):
+    global calls
+    writes = event in ("os.rename", "os.symlink", "os.mkdir", "os.remove", "os.utime") or (
+        event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR))
+    if not writes or str(state) not in str(args[0]) + str(args[1] if len(args) > 1 else ""):
+        return
+    calls += 1
+    if calls == limit:
+        if not errno:
+            os.kill(os.getpid(), 9)
+        raise OSError(errno, os.strerror(errno), str(args[0]))
+sys.addaudithook(counted)
+name = kept.stage(test_store.made("two"))
+kept.commit(name)
+kept.mark_good(name)
+sys.exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("errno", [0, 28, 30])
+def test_cut_off_at_every_file_operation(tmp_path: Path, errno):
+    """kill -9, ENOSPC or EROFS at each write leaves the old or the new one, and it can go on."""
+    finished = False
+    limit = 0
+    while not finished:
+        limit += 1
+        assert limit < 60
+        state = tmp_path / str(limit)
+        kept = store.Store(state)
+        kept.prepare()
+        old = kept.stage(made("one"))
+        kept.commit(old)
+        new = made("two").digest[:12]
+        words = [sys.executable, "-c", CRASH, str(state), str(limit), str(errno)]
+        ran = subprocess.run(
+            [*words, str(Path(__file__).parent)], check=False, capture_output=True, text=True
+        )
+        finished = ran.returncode == 0
+        if errno and not finished:
+            assert "HostError: cannot " in ran.stderr
+            assert str(state) in ran.stderr.splitlines()[-1]
+        now = kept.current()
+        assert now in (old, new)
+        stored = kept.load(now)
+        assert stored is not None
+        assert stored.drifted == ()
+        kept.commit(kept.stage(made("two")))
+        assert kept.current() == new
+    assert limit > 8
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, needs root")
+def test_a_full_disk_is_named_and_the_old_generation_serves(tmp_path: Path):
+    """ENOSPC on a real, full file system: which path, what to do, nothing changed."""
+    code = (
+        "import sys;from pathlib import Path;from orchestrator.host import store\n"
+        "sys.path.insert(0, sys.argv[2]);import test_store\n"
+        "from orchestrator import errors\n"
+        "kept = store.Store(Path(sys.argv[1]));kept.prepare()\n"
+        "old = kept.stage(test_store.made('one'));kept.commit(old)\n"
+        "try: kept.commit(kept.stage(test_store.made('x' * 300000)))\n"
+        "except errors.HostError as e: print(e.message, '|', e.hint, '|', kept.current() == old)"
+    )
+    mount = f"mount -t tmpfs -o size=200k none {tmp_path}"
+    ran = subprocess.run(
+        [
+            *("unshare", "--mount", "sh", "-ec", f'{mount}; exec "$@"', "sh"),
+            *(sys.executable, "-c", code, str(tmp_path / "s"), str(Path(__file__).parent)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "no space left on device" in ran.stdout, ran.stderr
+    assert f"cannot write {tmp_path}/s/generations/" in ran.stdout
+    assert ran.stdout.strip().endswith("| True")
+    assert "free some space" in ran.stdout
+
+
+def test_no_privilege_says_what_to_do(tmp_path: Path):
+    """A directory that cannot be made or written is named, with the way out."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(errors.HostError) as caught:
+        store.Store(blocked / "state").prepare()
+    assert str(blocked) in caught.value.message
