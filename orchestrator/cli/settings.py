@@ -89,7 +89,6 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
             list(flags),
             envvar=env if env and with_environment else None,
             expose_value=False,
-            is_eager=True,
             callback=_remember,
             hidden=not with_environment,
             **attributes,

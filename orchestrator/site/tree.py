@@ -49,12 +49,12 @@ class SourceMap:
     def find(self, path: Path) -> tuple[Path, Node]:
         """The longest beginning of *path* that the file has, and its node.
 
-        The search ends at the use of an alias: there the operator reads on.
+        The use of an alias has no children, so the search ends there.
         """
         node = self.root
         for length, key in enumerate(path):
             below = node.children.get(key)
-            if below is None or node.alias_of is not None:
+            if below is None:
                 return path[:length], node
             node = below
         return path, node

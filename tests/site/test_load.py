@@ -221,6 +221,17 @@ def test_an_empty_file_says_so(text):
     assert [p.message for p in problems_of(text)] == ["a site is empty"]
 
 
+def test_a_refused_entry_is_told_once():
+    """A list whose only entry is wrong is not called too short as well."""
+    networks = GOOD.replace("  fqdn", "  networks: [198.51.100.7/24]\n  fqdn")
+    assert [(p.message, p.hint) for p in problems_of(networks.encode())] == [
+        (
+            'teams.networks[0] must be a network, not "198.51.100.7/24"',
+            "did you mean 198.51.100.0/24?",
+        )
+    ]
+
+
 def test_utf16_is_one_problem():
     """What Notepad calls Unicode is told in one sentence."""
     assert [p.message for p in problems_of(GOOD.encode("utf-16"))] == [
@@ -296,7 +307,13 @@ def test_twenty_thousand_trunks_are_a_site():
 def test_a_secret_is_not_repeated():
     """A password written into the site is named by place only; its line is not shown."""
     text = GOOD.replace("{env: RECEPTION_PASSWORD}", "hunter2")
-    for broken in (text, text.replace("    kind", "\tkind"), text.replace("password:", "passwd:")):
+    in_parts = GOOD.replace("{env: RECEPTION_PASSWORD}", "{env: 1-hunter2, x: 1}")
+    for broken in (
+        text,
+        text.replace("    kind", "\tkind"),
+        text.replace("password:", "passwd:"),
+        in_parts,
+    ):
         for problem in problems_of(broken.encode()):
             assert "hunter2" not in repr(problem)
 
