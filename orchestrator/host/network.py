@@ -63,13 +63,16 @@ def create_namespace(name: str) -> None:
         _unshare_network()
         netns.attach(name, "thread-self")
 
-    with _refusal(f"the network namespace {name} cannot be created"):
-        # In a thread and not by netns.create: that forks a copy of us and ends it by SIGTERM,
-        # whereupon the copy would wind up our business.
-        _in_thread(make)
-        with IPRoute(netns=name) as route:
+    def prepare() -> None:
+        _forget_duplicate_detection()
+        with IPRoute() as route:
             route.link("set", index=1, state="up")
-        within(name, _forget_duplicate_detection)
+
+    with _refusal(f"the network namespace {name} cannot be created"):
+        # In threads and not by netns.create or IPRoute(netns=...): those fork a copy of us and end
+        # it by SIGTERM, whereupon the copy would wind up our business.
+        _in_thread(make)
+        within(name, prepare)
 
 
 def remove_namespace(name: str) -> None:
@@ -114,6 +117,17 @@ def plug(
     from pyroute2 import IPRoute  # noqa: PLC0415 - see the module docstring
 
     outer = f"{bridge[:7]}-{namespace}"[:_LONGEST_CARD]
+
+    def configure() -> None:
+        own = tuple(addresses)
+        with IPRoute() as route:
+            card = _card(route, bridge)
+            for address in own:
+                route.addr("add", index=card, address=address, prefixlen=32)
+            route.link("set", index=card, state="up")
+            for network in networks:
+                route.route("add", dst=network, oif=card, scope="link", prefsrc=own[0])
+
     with _refusal(f"the namespace {namespace} cannot be plugged into {bridge}"):
         with IPRoute() as route:
             peer = {"ifname": bridge, "net_ns_fd": namespace}
@@ -121,14 +135,7 @@ def plug(
             port = _card(route, outer)
             route.link("set", index=port, master=_card(route, bridge))
             route.link("set", index=port, state="up")
-        with IPRoute(netns=namespace) as route:
-            card = _card(route, bridge)
-            own = tuple(addresses)
-            for address in own:
-                route.addr("add", index=card, address=address, prefixlen=32)
-            route.link("set", index=card, state="up")
-            for network in networks:
-                route.route("add", dst=network, oif=card, scope="link", prefsrc=own[0])
+        within(namespace, configure)
 
 
 def within(namespace: str, action: Callable[[], _Answer]) -> _Answer:
