@@ -72,8 +72,8 @@ _TABLE = (
         Words("a value is expected here", f"{_QUOTES} when it is meant as text"),
     ),
     ("unknown escape character", Words("this escape is not known", "write \\\\ for a backslash")),
-    ("hexdecimal number", Words("this escape is not complete", "write \\\\ for a backslash")),
-    ("hexadecimal number", Words("this escape is not complete", "write \\\\ for a backslash")),
+    # libyaml and PyYAML spell the word before "decimal" differently.
+    ("decimal number", Words("this escape is not complete", "write \\\\ for a backslash")),
     (
         "invalid Unicode character",
         Words("this escape is no character", "write the character itself"),

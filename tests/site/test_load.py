@@ -130,6 +130,7 @@ BROKEN = [
     ("ops@example.com}", "ops@example.com", 9, 9, "yaml", "this mapping is not closed"),
     ("fra1", "@fra1", 2, 7, "yaml", "a value cannot begin with @"),
     ("fra1", '"\\q"', 2, 8, "yaml", "this escape is not known"),
+    ("fra1", '"\\xZZ"', 2, 10, "yaml", "this escape is not complete"),
     ("fra1", "'fra'1", 2, 12, "yaml", "no key is found where one is expected"),
     ("fra1", "- fra1", 2, 7, "yaml", "a list cannot begin here"),
     ("site: fra1", "- fra1", 2, 1, "yaml", "no key is found where one is expected"),
@@ -180,7 +181,7 @@ def test_the_good_site_is_good():
 def test_all_problems_at_once_in_the_order_of_the_file():
     """Structure, unknown keys and bad values are reported together, sorted by place."""
     text = GOOD.replace("fra1", "Fra1").replace("sip_port", "sip_prt").replace("pbx", "!x pbs")
-    problems = problems_of(text.replace("realm", "relm").encode())
+    problems = problems_of(text.replace("realm", "realms").encode())
     assert [(p.id, p.position.line) for p in problems if p.position] == [
         ("bad-value", 2),
         ("unknown-key", 5),
