@@ -6,6 +6,7 @@ a test starts in there ends with the first process, also after ``kill -9``.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -138,6 +139,33 @@ class Ground:
         return self.run(
             *self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code
         )
+
+    def start_acme(self) -> None:
+        """Run a real ACME CA (pebble) at https://acme.example.net/dir, trusted by this machine."""
+        self.write_pair("acme", "acme.example.net", number=4)
+        bundle = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes() + self.ca.pem
+        (self.folder / "bundle.pem").write_bytes(bundle)
+        config = {
+            "pebble": {
+                "listenAddress": "198.51.100.80:443",
+                "managementListenAddress": "198.51.100.80:15000",
+                "certificate": f"{self.folder}/acme.chain",
+                "privateKey": f"{self.folder}/acme.key",
+                "httpPort": 80,
+                "tlsPort": 443,
+                "ocspResponderURL": "",
+            }
+        }
+        (self.folder / "pebble.json").write_text(json.dumps(config))
+        self.run(
+            *("mount", "--bind", f"{self.folder}/bundle.pem", "/etc/ssl/certs/ca-certificates.crt")
+        )
+        env = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        words = ("-config", f"{self.folder}/pebble.json", "-dnsserver", "127.0.0.53:53")
+        pebble = self.start("pebble", *words, env=env)
+        assert pebble.stdout
+        while b"ACME directory available" not in pebble.stdout.readline():
+            assert pebble.poll() is None
 
     def write_site(self, *changes: tuple[str, str]) -> None:
         """Write site.yaml with some words replaced; each must be there."""

@@ -47,7 +47,7 @@ _HINTS = (
     ("could not bind|address already in use|problem binding to port", _TAKEN),
     ("certificate verify failed|self.signed certificate in", _UNTRUSTED),
     ("too many|rate.?limit", _LIMITED),
-    ("error:dns|unauthorized|error:connection|invalid response|nxdomain", _CHALLENGE),
+    (r"type:\s*(dns|connection|unauthorized)|error:dns|error:connection|nxdomain", _CHALLENGE),
     (_NO_WAY, _UNREACHABLE),
 )
 """What certbot's words tell about the cause, first match first, and what to do then."""

@@ -12,7 +12,7 @@ _CLUTTER = re.compile(
     r"^\s*\d+\(\d+\)\s+|^\[[\d.:\s-]+\]\s*|<core> |\[[\w/.]+:\d+\]: (\w+\(\): )?|^(ERR|CRIT): "
 )
 _TAKEN = re.compile(
-    r"(?P<address>[0-9a-fA-F.:\[\]]*[0-9a-fA-F\]])(?::| port )(?P<port>\d{1,5})\b[^\n]*"
+    r"(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::| port )(?P<port>\d{1,5})\b[^\n]*"
     r"Address already in use",
     re.IGNORECASE,
 )

@@ -1,0 +1,155 @@
+"""Kamailio's RPC and its config checker, against the real one of each generation."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import ground
+import lanes
+import pytest
+
+from orchestrator import errors
+from orchestrator.engines import kamailio, kamailio_rpc, rtpengine, words
+from orchestrator.host import process
+
+
+@pytest.fixture(scope="module")
+def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
+    """A machine that serves; its RPC socket is a file, so it is reached from out here."""
+    with ground.Ground(tmp_path_factory.mktemp("k"), lanes.root(lane)) as made:
+        made.apply()
+        yield made
+
+
+@pytest.fixture
+def rpc(machine: ground.Ground) -> kamailio_rpc.Rpc:
+    return kamailio_rpc.Rpc(machine.run_dir / "kamailio.sock")
+
+
+@pytest.mark.engine
+def test_answers_refusals_and_nothing_left_behind(rpc):
+    """A result, Kamailio's own words, and no socket of ours in the run directory."""
+    assert "kamailio" in str(rpc.call("core.version"))
+    with pytest.raises(errors.EngineRefused) as caught:
+        rpc.call("htable.get", "nothing", "x")
+    assert caught.value.words == "500 No such htable"
+    assert list(rpc.path.parent.glob(".rpc-*")) == []
+
+
+@pytest.mark.engine
+def test_what_could_end_the_server_is_not_sent(rpc):
+    """The list of methods is closed."""
+    for method in ("core.kill", "modparam.list", "cfg.sets"):
+        with pytest.raises(ValueError, match="not on the list"):
+            rpc.call(method)
+
+
+@pytest.mark.engine
+def test_every_method_on_the_list_exists(rpc):
+    """Asked of the running Kamailio; a few belong to modules that a site may not load."""
+    known = set(rpc.call("system.listMethods"))
+    assert kamailio_rpc.ALLOWED - known <= {"ul.dump"}
+
+
+@pytest.mark.engine
+def test_a_reload_too_soon_is_waited_for(rpc):
+    """Kamailio refuses a second reload within five seconds; both succeed here."""
+    began = time.monotonic()
+    kamailio.reload_dispatcher(rpc)
+    kamailio.reload_dispatcher(rpc)
+    assert 1 < time.monotonic() - began < 12
+
+
+@pytest.mark.engine
+def test_what_it_holds_is_read_back(rpc):
+    """Sockets, destinations and table values of the running server."""
+    assert "tls:203.0.113.10:5061" in kamailio.read_sockets(rpc)
+    held = [(held.set_id, held.uri) for held in kamailio.destinations(rpc)]
+    assert (1000, "sip:192.0.2.20:5060;transport=udp") in held
+    assert held == sorted(held)
+    assert len(held) == 4
+    assert kamailio.table_value(rpc, "trunk", "office") == "1000"
+    assert kamailio.table_value(rpc, "trunk", "nobody") is None
+    assert kamailio.running_skeleton(rpc)
+
+
+@pytest.mark.engine
+def test_options_are_sent_by_kamailio(rpc):
+    """A code from who is there, None from who is not, within the time Kamailio waits."""
+    place = {"identity": "sip:sbc.example.com", "socket": "udp:192.0.2.10:5060", "timer": 4.0}
+    there = "sip:192.0.2.20:5060;transport=udp"
+    assert kamailio.send_options(rpc, there, **place) == 200
+    assert kamailio.send_options(rpc, "sip:192.0.2.20:5099;transport=udp", **place) is None
+    assert kamailio.send_options(rpc, "sip:gone.example.com;transport=udp", **place) is None
+
+
+@pytest.mark.engine
+def test_nobody_and_silence_are_told_apart(tmp_path: Path):
+    """No socket: not running. A socket that says nothing: no answer in time."""
+    silent = kamailio_rpc.Rpc(tmp_path / "s", timeout=0.2)
+    with pytest.raises(errors.EngineSilent, match="does not listen"):
+        silent.call("core.version")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mute:
+        mute.bind(str(tmp_path / "s"))
+        with pytest.raises(errors.EngineSilent, match=r"did not answer core.version within 0.2 s"):
+            silent.call("core.version")
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_path_too_long_for_a_unix_socket(tmp_path: Path):
+    """The limit is 107 bytes; the way out is said."""
+    with pytest.raises(errors.HostError, match="too long for a unix socket"):
+        kamailio_rpc.Rpc(tmp_path / ("x" * 90)).call("core.version")
+
+
+@pytest.mark.engine
+def test_the_checker_says_where_and_what(lane, tmp_path: Path):
+    """A broken include is refused with its file and line."""
+    tree = lanes.root(lane)
+    root = process.EngineRoot(str(tree), write=(str(tmp_path),)) if tree else None
+    (tmp_path / "routes").mkdir()
+    config = tmp_path / "kamailio.cfg"
+    config.write_text('#!KAMAILIO\nchildren=1\ninclude_file "routes/a.cfg"\n')
+    (tmp_path / "routes/a.cfg").write_text("request_route {\n    exit;\n}\n")
+    kamailio.check_config(config, root)
+    (tmp_path / "routes/a.cfg").write_text("request_route {\n    exit\n}}\n")
+    with pytest.raises(errors.EngineRefused) as caught:
+        kamailio.check_config(config, root)
+    assert "routes/a.cfg, line 3" in caught.value.words
+
+
+@pytest.mark.engine
+def test_which_engines_are_installed(lane):
+    """Versions and modules come from the programs; wolfSSL is taken where there is one."""
+    tree = lanes.root(lane)
+    root = process.EngineRoot(str(tree)) if tree else None
+    found = kamailio.probe_facts(root)
+    module = Path(f"{tree or ''}{found.module_path}/tls_wolfssl.so")
+    assert found.tls == ("tls_wolfssl" if module.exists() else "tls")
+    assert found.version >= (5, 6, 0)
+    assert rtpengine.probe_version(root) >= (10, 5)
+
+
+def test_a_machine_without_engines_is_told_what_to_install(tmp_path: Path):
+    """The Debian packages are named."""
+    with pytest.raises(errors.HostError) as caught:
+        kamailio.probe_facts(process.EngineRoot(str(tmp_path)))
+    assert "apt-get install kamailio" in caught.value.hint
+
+
+def test_the_log_is_boiled_down_to_what_matters():
+    """Clutter goes, repeats go, the complaint and the taken port stay."""
+    log = (
+        " 0(9) INFO: tls [tls_mod.c:1]: mod_init(): fine\n"
+        " 0(9) ERROR: <core> [core/udp_server.c:600]: udp_init(): bind(5, 0x7f, 16) on"
+        " 192.0.2.10:5060 : Address already in use\n"
+        " 0(9) ERROR: <core> [core/udp_server.c:600]: udp_init(): bind(5, 0x7f, 16) on"
+        " 192.0.2.10:5060 : Address already in use\n"
+    )
+    assert words.complaints(log).count("Address already in use") == 1
+    assert "fine" not in words.complaints(log)
+    assert words.taken_port(log) == ("192.0.2.10", 5060)
+    assert words.taken_port("all is well") is None
