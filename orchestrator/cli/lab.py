@@ -84,7 +84,7 @@ def run(
     words += [word for scenario in wanted for word in ("--only", scenario.name)]
     argv, env = _again(options, *words, *(["--keep"] if keep else []))
     if keep:
-        listener = control.listen()
+        listener = control.listen(_name())
         listener.set_inheritable(True)
         env[background.CONTROL] = str(listener.fileno())
     ctx.exit(sandbox.rerun(argv, env=env))
@@ -119,7 +119,7 @@ def up(ctx: click.Context, site: Path | None) -> None:
         return
     preflight.check(options.engine_root)
     argv, env = _again(options, "lab", "up", "--site", str(file))
-    ctx.exit(background.start(argv, env, control.listen()))
+    ctx.exit(background.start(argv, env, control.listen(_name())))
 
 
 @command.command("call")
@@ -131,7 +131,7 @@ def call(ctx: click.Context, name: str) -> None:
     from orchestrator.lab import run as runs  # noqa: PLC0415
 
     runs.find_scenarios((name,))
-    said = control.ask({"verb": "call", "name": name}, timeout=_CALL_TIMEOUT)
+    said = control.ask(_name(), {"verb": "call", "name": name}, timeout=_CALL_TIMEOUT)
     fields = said.get("call")
     known = fields if isinstance(fields, dict) else {}
     code = errors.ExitCode.DONE if known.get("ok") else errors.ExitCode.FAILED
@@ -145,8 +145,8 @@ def down(options: settings.Settings) -> None:
     """End the lab that is up; nothing of it is left."""
     from orchestrator.lab import control  # noqa: PLC0415
 
-    control.ask({"verb": "down"}, timeout=_DOWN_TIMEOUT)
-    control.wait_until_gone(timeout=_DOWN_TIMEOUT)
+    control.ask(_name(), {"verb": "down"}, timeout=_DOWN_TIMEOUT)
+    control.wait_until_gone(_name(), timeout=_DOWN_TIMEOUT)
     options.console().result("lab-down", "the lab is gone")
 
 
@@ -227,6 +227,11 @@ async def _serve(lab: runs.Lab) -> None:
         return {"text": text, "call": report.outcome_as_json(outcome)}, False
 
     await control.serve(listener, answer)
+
+
+def _name() -> str:
+    """The name of the lab that stays; only who wants several at once gives one."""
+    return os.environ.get("SBCCTL_LAB", "")
 
 
 def _again(options: settings.Settings, *words: str) -> tuple[list[str], dict[str, str]]:

@@ -1,5 +1,6 @@
-"""Talk to a lab that runs: one socket per user, one question and one answer per connection.
+"""Talk to a lab that runs: one question and one answer per connection.
 
+There is one socket for each user, and for each name in SBCCTL_LAB where one wants several labs.
 The socket's name is abstract: it is no file, so it vanishes with the lab, also after ``kill -9``.
 It is made outside the lab's namespaces and handed in. Both ends look at the other one's user id.
 A question and an answer are one JSON object on one line each.
@@ -28,15 +29,15 @@ _POLL = 0.05
 _NO_LAB = "no lab of yours is up"
 
 
-def listen() -> socket.socket:
-    """Take the name of this user's lab.
+def listen(lab: str) -> socket.socket:
+    """Take the name of this user's lab *lab*; the usual one has no name.
 
     Raises:
         LockHeld: A lab of this user is up already.
     """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        made.bind(_name())
+        made.bind(address_of(lab))
     except OSError as error:
         made.close()
         raise errors.LockHeld(
@@ -71,7 +72,7 @@ async def serve(listener: socket.socket, answerer: Answerer) -> None:
         server.close()
 
 
-def ask(question: Words, *, timeout: float) -> Words:
+def ask(lab: str, question: Words, *, timeout: float) -> Words:
     """Ask this user's lab and return what it answered.
 
     Raises:
@@ -81,7 +82,7 @@ def ask(question: Words, *, timeout: float) -> Words:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(timeout)
         try:
-            asking.connect(_name())
+            asking.connect(address_of(lab))
         except OSError as error:
             raise errors.HostError(_NO_LAB, hint="sbcctl lab up starts one") from error
         if _user_of(asking) != os.getuid():
@@ -97,7 +98,7 @@ def ask(question: Words, *, timeout: float) -> Words:
     return answer if isinstance(answer, dict) else {}
 
 
-def wait_until_gone(*, timeout: float) -> None:
+def wait_until_gone(lab: str, *, timeout: float) -> None:
     """Wait until no process of the lab is left: each of them holds the socket.
 
     Raises:
@@ -107,7 +108,7 @@ def wait_until_gone(*, timeout: float) -> None:
     while time.monotonic() < end:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             try:
-                asking.connect(_name())
+                asking.connect(address_of(lab))
             except ConnectionRefusedError:
                 return
             except OSError:
@@ -118,8 +119,9 @@ def wait_until_gone(*, timeout: float) -> None:
     )
 
 
-def _name() -> str:
-    return f"\0sbcctl-lab-{os.getuid()}"
+def address_of(lab: str) -> str:
+    """The abstract address of this user's lab *lab*."""
+    return f"\0sbcctl-lab-{os.getuid()}-{lab}"
 
 
 def _user_of(connected: socket.socket) -> int:

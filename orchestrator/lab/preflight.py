@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator import errors
 from orchestrator.engines import kamailio, rtpengine
 from orchestrator.host import process
 
-ENGINES = {
+ENGINES: dict[str, tuple[str, ...]] = {
     "kamailio": ("kamailio", "kamailio-tls-modules"),
     "rtpengine": ("rtpengine-daemon",),
 }
 """The SBC's engines, by program, with the Debian packages they come from."""
 
-TOOLS = {
+TOOLS: dict[str, tuple[str, ...]] = {
     "named": ("bind9",),
     "pebble": ("pebble",),
     "unshare": ("util-linux",),
@@ -26,13 +27,15 @@ TOOLS = {
 """What else the lab runs."""
 
 
-def find_missing(engine_root: str | None) -> tuple[str, ...]:
+def find_missing(
+    engine_root: str | None, tools: Mapping[str, tuple[str, ...]] = TOOLS
+) -> tuple[str, ...]:
     """The Debian packages that must be installed on this machine, sorted; none is best.
 
     Raises:
         HostError: The engine root lacks an engine.
     """
-    needed: dict[str, tuple[str, ...]] = dict(TOOLS)
+    needed = dict(tools)
     if engine_root is None:
         needed |= ENGINES
     else:
