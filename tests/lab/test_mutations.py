@@ -1,0 +1,166 @@
+"""Break the SBC on purpose, and the lab names the rule that was broken.
+
+The lab runs from a copy of this project in which some lines are wrong: real engines, real calls.
+Lines that do not hide each other's faults are broken together, because a lab takes a while.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow]
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROUTES = "templates/kamailio/routes"
+VIEWS = "orchestrator/render/views.py"
+
+
+IDENTITY = f"{ROUTES}/identity.cfg.j2"
+EVENTS = f"{ROUTES}/events.cfg.j2"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One wrong line and the rule it breaks."""
+
+    rule: str
+    file: str
+    old: str
+    new: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines that are broken together, and the stories that meet them."""
+
+    stories: tuple[str, ...]
+    mutations: dict[str, Mutation]
+
+
+GROUPS = (
+    Group(
+        ("options",),
+        {
+            "an address in the Contact of OPTIONS": Mutation(
+                "OPT-3",
+                EVENTS,
+                "Contact: <sip:{{ k.fqdn | host }}",
+                "Contact: <sip:{{ k.teams_bind | host }}",
+            ),
+            "no Allow in OPTIONS": Mutation(
+                "OPT-7", EVENTS, 'append_hf("Allow', 'append_hf("X-Allow'
+            ),
+        },
+    ),
+    Group(
+        ("options",),
+        {
+            "no Contact in OPTIONS": Mutation(
+                "OPT-3", EVENTS, 'append_hf("Contact', 'append_hf("X-Contact'
+            ),
+        },
+    ),
+    Group(
+        ("pbx-to-teams",),
+        {
+            "suites nobody wants, NULL among them": Mutation("MED-3", VIEWS, " {suites}"),
+            "a key without lifetime": Mutation("MED-4", VIEWS, "SDES-lifetime"),
+            "the PBX's Contact shown to Teams": Mutation(
+                "SIG-35", IDENTITY, "        route(MASK);\n"
+            ),
+            "the PBX's caller shown to Teams": Mutation(
+                "SIG-2", IDENTITY, "$var(caller)@{{ k.fqdn", "$var(caller)@{{ k.teams_bind"
+            ),
+            "an address in Record-Route": Mutation(
+                "SIG-5",
+                f"{ROUTES}/dialog.cfg.j2",
+                'record_route_preset("{{ k.fqdn | host }}',
+                'record_route_preset("{{ k.teams_bind | host }}',
+            ),
+            "100rel towards Teams": Mutation("SIG-13", IDENTITY, '    remove_hf("Supported");\n'),
+            "REFER in Allow": Mutation("XF-1", IDENTITY, "OPTIONS, NOTIFY", "REFER, NOTIFY"),
+        },
+    ),
+    Group(
+        ("teams-to-pbx", "busy-teams"),
+        {
+            "plain RTP to Teams": Mutation(
+                "MED-2", VIEWS, 'f"RTP/SAVP {always}', 'f"RTP/AVP {always}'
+            ),
+            "a Contact that came back changed": Mutation(
+                "SIG-12", IDENTITY, "$ru = $var(contact);", "$ru = $(var(contact){s.tolower});"
+            ),
+            "Microsoft's headers shown to the PBX": Mutation(
+                "SIG-35", IDENTITY, '    remove_hf_re("^X-MS-");\n'
+            ),
+            "Microsoft's attributes shown to the PBX": Mutation(
+                "MED-11", f"{ROUTES}/media.cfg.j2", "a=(x-|label:", "a=(nothing|"
+            ),
+            "the cause of no circuit for busy": Mutation(
+                "SIG-16", f"{ROUTES}/media.cfg.j2", 'remove_hf("Reason")', 'remove_hf("X")'
+            ),
+        },
+    ),
+)
+CASES = [(name, number) for number, group in enumerate(GROUPS) for name in group.mutations]
+
+
+@pytest.fixture(scope="module")
+def told_by(tmp_path_factory):
+    """What the lab said of a group; each group runs once."""
+    known = {}
+
+    def tell(number: int) -> dict:
+        if number not in known:
+            place = mutant(GROUPS[number], tmp_path_factory.mktemp("mutant"))
+            known[number] = run_lab(place, GROUPS[number].stories)
+        return known[number]
+
+    return tell
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_a_broken_sbc_is_named(name, number, told_by):
+    """A story fails, and the rule is among the ones it names."""
+    told = told_by(number)
+    named = {broken["id"] for outcome in told["calls"] for broken in outcome["broken"]}
+    assert GROUPS[number].mutations[name].rule in named
+    assert not told["ok"]
+
+
+def mutant(group: Group, place: Path) -> Path:
+    """A copy of the project with the lines of a group broken."""
+    for folder in ("orchestrator", "rtpengine_ng", "templates", "examples"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / folder, place / folder, ignore=ignore)
+    for name, mutation in group.mutations.items():
+        file = place / mutation.file
+        text = file.read_text()
+        assert mutation.old in text, f"{name}: the line to break is not there any more"
+        file.write_text(text.replace(mutation.old, mutation.new))
+    return place
+
+
+def run_lab(place: Path, stories: tuple[str, ...]) -> dict:
+    """Run stories in the lab of a copy and return what it said as JSON."""
+    words = ["--output", "json", "lab", "run", "--report", str(place / "report.html")]
+    for story in stories:
+        words += ["--only", story]
+    ran = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", *words],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = json.loads(ran.stdout)
+    assert told.get("kind") == "lab-run", f"{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
+    return told
