@@ -42,7 +42,7 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
         paths=views.Paths(state=options.state_dir, run=options.run_dir),
         engine_root=options.engine_root,
         env=os.environ,
-        read=(wanted.teams.trusted_roots,),
+        read=tuple(filter(None, (wanted.teams.trusted_roots,))),
     )
     console = options.console()
     outcome = apply.apply(wanted, machine, console, lock_timeout=lock_timeout)

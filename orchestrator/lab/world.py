@@ -28,6 +28,9 @@ from orchestrator.lab import addresses, authority, command, internet
 HOME = Path("/run/sbcctl-lab")
 """Where the lab lives: in memory, below the covered /run."""
 
+MICROSOFT_ROOT = HOME / "microsoft.pem"
+"""The root above the lab's Microsoft; a site.yaml for the lab names it as trusted_roots."""
+
 TRUST_STORE = "/etc/ssl/certs/ca-certificates.crt"
 """The distribution's bundle; inside the lab it also holds the lab's CAs."""
 
@@ -225,6 +228,7 @@ class World:
             )
         self._trust.write_text(bundle.read_text(encoding="utf-8"), encoding="utf-8")
         self._add_trust(self._root.pem)
+        MICROSOFT_ROOT.write_text(self._root.pem, encoding="ascii")
         sandbox.replace_file(TRUST_STORE, str(self._trust))
         own = {
             "/etc/resolv.conf": f"nameserver {addresses.DNS_ADDRESS}\n",

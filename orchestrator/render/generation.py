@@ -273,6 +273,14 @@ def _kamailio_data(view: views.KamailioView) -> tuple[File, ...]:
             effect=Effect.NONE,
         ),
     ]
+    if view.own_roots:
+        files.append(
+            File(
+                path="kamailio/roots.pem",
+                text=_place("kamailio/roots.pem.j2"),
+                effect=Effect.TLS_RELOAD,
+            )
+        )
     files += [
         File(
             path=f"kamailio/tables/{table.name}",

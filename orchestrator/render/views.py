@@ -176,6 +176,7 @@ class KamailioView:
     phones: bool
     peer_name_regex: str
     trusted_roots: str
+    own_roots: bool
     ciphers: str
     options_interval: int
     udp_workers: int
@@ -316,7 +317,8 @@ def kamailio_view(
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
         peer_name_regex=microsoft.peer_name_regex(site),
-        trusted_roots=site.teams.trusted_roots,
+        trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",
+        own_roots=site.teams.trusted_roots is None,
         ciphers=":".join(
             (microsoft.WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + microsoft.CIPHERS
         ),

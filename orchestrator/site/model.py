@@ -233,8 +233,8 @@ class Teams(Part):
     """commercial (also GCC), gcc-high or dod; decides names and networks (EP-1, EP-2, EP-4)."""
     networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)] | None = None
     """Networks Microsoft signals from; by default those of the cloud (EP-4)."""
-    trusted_roots: PlainPath = "/etc/ssl/certs/ca-certificates.crt"
-    """PEM file of the CAs that may vouch for Microsoft; the distribution's holds all (TLS-9)."""
+    trusted_roots: PlainPath | None = None
+    """PEM file of the CAs that may vouch for Microsoft; by default the seven it named (TLS-9)."""
     options_interval: Annotated[Whole, Field(ge=5, le=300)] = 60
     """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
 
