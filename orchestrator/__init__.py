@@ -1,1 +1,1 @@
-"""The control plane of sbcctl: Site -> Views -> Generation -> Plan -> Outcome (DESIGN section 5)."""
+"""The control plane of sbcctl: Site -> Views -> Generation -> Plan -> Outcome."""

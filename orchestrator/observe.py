@@ -84,7 +84,7 @@ class Machine:
     @cached_property
     def media(self) -> rtpengine.Rtpengine:
         """RTPEngine's ng."""
-        return rtpengine.Rtpengine("127.0.0.1", views.NG_PORT)
+        return rtpengine.Rtpengine("127.0.0.1", model.NG_PORT)
 
 
 def engine_facts(machine: Machine) -> views.EngineFacts:
@@ -288,7 +288,7 @@ def check_sockets(machine: Machine, generation: generations.Generation) -> None:
         ):
             supervisor.check_free(transport, address, port)
     if not machine.supervisor.status("rtpengine").running:
-        supervisor.check_free("udp", "127.0.0.1", views.NG_PORT)
+        supervisor.check_free("udp", "127.0.0.1", model.NG_PORT)
 
 
 def _parsed(text: str) -> tuple[str, str, int]:

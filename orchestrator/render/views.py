@@ -11,14 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.render import microsoft
-from orchestrator.site import model
+from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
 """What User-Agent and Server say towards Teams (SIG-34)."""
-
-NG_PORT = 2223
-"""Local UDP port on which RTPEngine listens for ng commands."""
 
 TEAMS_SET = 1
 """Dispatcher set of Microsoft's names."""
@@ -326,7 +322,7 @@ def kamailio_view(
         udp_workers=site.engines.workers,
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
         shared_memory=site.engines.shared_memory,
-        ng_port=NG_PORT,
+        ng_port=model.NG_PORT,
         media=_media(facts),
         destinations=_destinations(site),
         addresses=_addresses(site),
@@ -349,7 +345,7 @@ def rtpengine_view(site: model.Site, *, facts: EngineFacts, paths: Paths) -> Rtp
         teams_bind=site.node.teams_bind,
         advertised=str(site.node.public_address),
         trunk_bind=site.node.trunk_bind,
-        ng_port=NG_PORT,
+        ng_port=model.NG_PORT,
         first_port=site.media.ports.first,
         last_port=site.media.ports.last,
     )

@@ -27,6 +27,9 @@ from pydantic import (
 OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
 """The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
 
+NG_PORT = 2223
+"""Local UDP port on which RTPEngine listens for ng commands."""
+
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")

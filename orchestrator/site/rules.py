@@ -13,21 +13,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import model
-
-NG_PORT = 2223
-"""UDP port of RTPEngine's control protocol on the loopback address."""
+from orchestrator.site import microsoft, model
 
 MOST_OF_ONE_RULE = 1_000
 """Problems one rule may have."""
 
-_MICROSOFT = tuple(
-    ipaddress.ip_network(network)
-    for network in ("52.112.0.0/14", "52.122.0.0/15", "52.127.88.0/21", "52.127.64.0/21")
-)
+_MICROSOFT = tuple(ipaddress.ip_network(network) for network in microsoft.all_networks())
 """Networks of all clouds (EP-4); a trunk is never there, whatever cloud the tenant lives in."""
-
-_MICROSOFT_DOMAINS = ("pstnhub.microsoft.com", "teams.microsoft.us")
 
 # RFC 1918, RFC 6598 and RFC 4193: what the Internet does not route. Not `is_private`, which
 # counts the documentation ranges that labs and examples use.
@@ -177,7 +169,7 @@ def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
     taken = (
         ("node.sip_port", node.sip_port),
         ("teams.port", teams.port),
-        ("the control port of RTPEngine", NG_PORT),
+        ("the control port of RTPEngine", model.NG_PORT),
     )
     inside = [f"{port} ({what})" for what, port in taken if media.first <= port <= media.last]
     if inside:
@@ -247,7 +239,7 @@ def _networks(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network])
 
 def _is_microsoft(gateway: model.Gateway, address: Address | None, networks: _Networks) -> bool:
     if address is None:
-        return gateway.host.endswith(_MICROSOFT_DOMAINS)
+        return gateway.host.endswith(microsoft.DOMAINS)
     number, version = int(address), address.version
     return any(
         version == its_version and number & mask == first for its_version, mask, first in networks

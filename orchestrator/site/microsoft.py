@@ -22,6 +22,9 @@ _NETWORKS = {
 }
 """Networks Microsoft signals from (EP-4)."""
 
+DOMAINS = ("pstnhub.microsoft.com", "teams.microsoft.us")
+"""Domains under which Microsoft's names are, in all clouds."""
+
 CIPHERS = (
     "ECDHE-RSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -60,6 +63,11 @@ def networks(site: model.Site) -> tuple[str, ...]:
     if site.teams.networks is not None:
         return tuple(str(network) for network in site.teams.networks)
     return _NETWORKS[site.teams.cloud]
+
+
+def all_networks() -> tuple[str, ...]:
+    """Return the networks of all clouds."""
+    return tuple(network for networks in _NETWORKS.values() for network in networks)
 
 
 def peer_name_regex(site: model.Site) -> str:
