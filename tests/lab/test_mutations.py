@@ -100,7 +100,7 @@ GROUPS = (
                 "SIG-35", IDENTITY, '    remove_hf_re("^X-MS-");\n'
             ),
             "Microsoft's attributes shown to the PBX": Mutation(
-                "MED-11", f"{ROUTES}/media.cfg.j2", "a=(x-|label:", "a=(nothing|"
+                "MED-11", f"{ROUTES}/media.cfg.j2", "a=(x-|label:", "a=(nothing:"
             ),
             "the cause of no circuit for busy": Mutation(
                 "SIG-16", f"{ROUTES}/media.cfg.j2", 'remove_hf("Reason")', 'remove_hf("X")'
