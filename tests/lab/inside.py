@@ -1,7 +1,8 @@
-"""A small program that lives in a sandbox with a world: what test_world.py starts and ends.
+"""A small program that lives in a sandbox: what test_world.py starts and ends.
 
-``python inside.py world`` prints what it finds in the world as JSON. ``python inside.py hold``
-prints ``up`` and stays until it is ended. ``python inside.py sandbox`` has no world.
+``python inside.py world`` prints what it finds in a world as JSON; ``hold`` prints ``up`` and
+stays until it is ended; ``sandbox CODE`` has no world and ends with that code; ``deaf`` has none
+either and does not listen to Ctrl-C.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def look(made: world.World) -> dict[str, object]:
             f"print(urllib.request.urlopen('{addresses.ACME_DIRECTORY}', context=c).status)"
         ),
         "new_order": "newOrder" in json.loads(directory),
-        "root": "BEGIN CERTIFICATE" in made.acme_root.read_text(encoding="ascii"),
+        "trusted": made.acme_root.read_text(encoding="ascii").strip()
+        in Path(world.TRUST_STORE).read_text(encoding="utf-8"),
         "lan_from_internet": reach(made, "internet", (addresses.PBX_ADDRESS, 9)),
         "datagram": datagram(made),
         "stream_again": stream_twice(made),
@@ -123,6 +125,10 @@ def main() -> int:
     try:
         if wanted == "sandbox":
             return int(sys.argv[2])
+        if wanted == "deaf":
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            say("up")
+            threading.Event().wait()
         with world.World(progress=Quiet()) as made:
             if wanted == "hold":
                 say("up")

@@ -73,8 +73,15 @@ def mark() -> Iterator[str]:
 @pytest.fixture
 def held(mark: str) -> Iterator[subprocess.Popen[str]]:
     """A world that is up and stays."""
+    with started(mark, "hold") as chain:
+        yield chain
+
+
+@contextlib.contextmanager
+def started(mark: str, word: str) -> Iterator[subprocess.Popen[str]]:
+    """The program inside.py, when it has said that it is up."""
     with subprocess.Popen(
-        [sys.executable, str(PROGRAM), "hold"],
+        [sys.executable, str(PROGRAM), word],
         env=environment(mark),
         stdout=subprocess.PIPE,
         text=True,
@@ -106,7 +113,7 @@ def test_the_world_answers_and_leaves_nothing(mark: str) -> None:
     assert seen["getaddrinfo"] == "198.51.100.11"
     assert seen["https"] == "200"
     assert seen["new_order"]
-    assert seen["root"]
+    assert seen["trusted"]
     assert seen["lan_from_internet"] == "Network is unreachable"
     assert seen["datagram"] == f"hello from {addresses.PBX_ADDRESS}"
     assert seen["stream_again"]
@@ -123,6 +130,16 @@ def test_a_signal_ends_the_world_in_order(
     # SIGHUP has no handler in this program: it ends as the signal ends it.
     assert held.wait(10) == (129 if number == signal.SIGHUP else 130)
     assert wait_until_gone(mark) == {}
+
+
+def test_a_second_signal_ends_what_does_not_listen(mark: str) -> None:
+    with started(mark, "deaf") as chain:
+        chain.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            chain.wait(0.3)
+        chain.send_signal(signal.SIGINT)
+        assert chain.wait(10) == 137
+        assert wait_until_gone(mark) == {}
 
 
 @pytest.mark.parametrize("link", ["we", "unshare", "first", "program"])
