@@ -35,7 +35,6 @@ def bind_files(folder: str) -> dict[str, str]:
   listen-on port 53 {{ {addresses.DNS_ADDRESS}; }};
   listen-on-v6 {{ none; }};
   pid-file none;
-  lock-file none;
   session-keyfile "{folder}/session.key";
   recursion no;
   dnssec-validation no;

@@ -264,7 +264,7 @@ class World:
         folder.mkdir()
         for name, text in internet.bind_files(str(folder)).items():
             (folder / name).write_text(text, encoding="ascii")
-        argv = (internet.private_named(folder), "-f", "-n", "1", "-c", str(folder / "named.conf"))
+        argv = (internet.private_named(folder), "-g", "-n", "1", "-c", str(folder / "named.conf"))
         log = self._serve("named", argv)
         self._await("BIND", log, lambda: self._answers_name(addresses.SBC_FQDN))
 
