@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Silence(Exception):  # noqa: N818 - it says what happened
+class Silence(Exception):
     """Nothing of the kind that was waited for came in time; the message says what."""
 
 

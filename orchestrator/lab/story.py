@@ -16,7 +16,7 @@ TOLERATED_LOSS = 0.02
 """Share of packets that may get lost on a busy machine before a call counts as failed."""
 
 
-class Failed(Exception):  # noqa: N818 - it says what happened
+class Failed(Exception):
     """The story did not go as it must; the message says where it left."""
 
 

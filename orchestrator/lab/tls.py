@@ -32,7 +32,7 @@ _PURPOSES = {
 }
 
 
-class HandshakeFailed(Exception):  # noqa: N818 - it says what happened
+class HandshakeFailed(Exception):
     """The handshake is over and failed; ``refusal`` says why."""
 
     def __init__(self, refusal: evidence.TlsRefusal) -> None:
