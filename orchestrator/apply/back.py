@@ -62,8 +62,10 @@ def go_back(
                 machine.store.discard(before.candidate)
                 step.note(restored)
         except errors.SbcctlError as worse:
+            again = _sentence(worse)
+            how = "in the same way" if again == said else f"as well: {again}"
             raise errors.HumanNeeded(
-                f"{said}; and the way back failed: {_sentence(worse)}",
+                f"{said}; and the way back failed {how}",
                 hint="see the engines' logs below the state directory; calls may be affected",
             ) from failure
     if not isinstance(failure, KeyboardInterrupt):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
     from orchestrator import apply
+    from orchestrator.site import tree
 
 
 @click.command("apply")
@@ -37,7 +40,7 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
     from orchestrator.site import load  # noqa: PLC0415
 
     began = time.monotonic()
-    wanted, _ = load.read_site(site)
+    wanted, places = load.read_site(site)
     machine = observe.Machine(
         paths=views.Paths(state=options.state_dir, run=options.run_dir),
         engine_root=options.engine_root,
@@ -45,7 +48,12 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
         read=tuple(filter(None, (wanted.teams.trusted_roots,))),
     )
     console = options.console()
-    outcome = apply.apply(wanted, machine, console, lock_timeout=lock_timeout)
+    try:
+        outcome = apply.apply(wanted, machine, console, lock_timeout=lock_timeout)
+    except errors.SiteError as refused:
+        raise errors.SiteError(
+            tuple(_placed(problem, places) for problem in refused.problems)
+        ) from refused
     for warning in outcome.warnings:
         console.say(f"warning: {warning}")
     console.result(
@@ -67,6 +75,14 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
             "warnings": list(outcome.warnings),
         },
     )
+
+
+def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:
+    """The problem with its place in site.yaml, or that of the nearest part around it."""
+    found, _ = places.find(problem.path)
+    position = places.position(found)
+    source = places.source.line(position.line) if position else ""
+    return dataclasses.replace(problem, position=position, source=source)
 
 
 def _sentence(site: str, outcome: apply.Outcome, seconds: float) -> str:
