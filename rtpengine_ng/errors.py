@@ -43,7 +43,7 @@ class RemoteProtocolError(ProtocolError):
     """The daemon sent something that is no answer to the question."""
 
 
-class NoAnswer(NgError):  # noqa: N818 - says what happened
+class NoAnswer(NgError):
     """Nothing came back in time.
 
     Attributes:
@@ -58,7 +58,7 @@ class NoAnswer(NgError):  # noqa: N818 - says what happened
         self.reason = reason
 
 
-class Refused(NgError):  # noqa: N818 - says what happened
+class Refused(NgError):
     """The daemon answered ``result: error``.
 
     Attributes:

@@ -25,5 +25,5 @@ def test_the_shipped_roots_are_the_seven_of_the_notice():
 
     found = x509.load_pem_x509_certificates(text.encode())
 
-    assert {root.fingerprint(hashes.SHA1()).hex().upper() for root in found} == SEVEN  # noqa: S303
+    assert {root.fingerprint(hashes.SHA1()).hex().upper() for root in found} == SEVEN
     assert len(found) == 7
