@@ -55,7 +55,7 @@ class Result:
         return bool(self.outcomes) and all(outcome.ok for outcome in self.outcomes)
 
 
-class _WentWrong(Exception):  # noqa: N818 - it says what happened
+class _WentWrong(Exception):
     """Marks the step of a story that failed."""
 
 

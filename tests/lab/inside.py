@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.host import process, sandbox
+from orchestrator.host import network, process, sandbox
 from orchestrator.lab import addresses, world
 
 
@@ -60,7 +60,7 @@ def look(made: world.World) -> dict[str, object]:
         "lan_from_internet": reach(made, "internet", (addresses.PBX_ADDRESS, 9)),
         "datagram": datagram(made),
         "stream_again": stream_twice(made),
-        "parents": sorted(process_names()),
+        "spare": make_and_remove(),
     }
 
 
@@ -105,10 +105,17 @@ def stream_twice(made: world.World) -> bool:
     return True
 
 
-def process_names() -> Iterator[str]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            yield (entry / "comm").read_text(encoding="ascii").strip()
+def make_and_remove() -> list[bool]:
+    """A namespace can be made, removed and made again; what is not there can be removed."""
+    place = network.NAMESPACES / "spare"
+    seen = []
+    for _ in range(2):
+        network.create_namespace("spare")
+        seen.append(place.exists())
+        network.remove_namespace("spare")
+        network.remove_namespace("spare")
+        seen.append(place.exists())
+    return seen
 
 
 def say(text: str) -> None:

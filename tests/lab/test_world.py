@@ -117,6 +117,7 @@ def test_the_world_answers_and_leaves_nothing(mark: str) -> None:
     assert seen["lan_from_internet"] == "Network is unreachable"
     assert seen["datagram"] == f"hello from {addresses.PBX_ADDRESS}"
     assert seen["stream_again"]
+    assert seen["spare"] == [True, False, True, False]
     assert wait_until_gone(mark) == {}
     assert traces() == before
 
