@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -106,7 +107,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self.local = transport.get_extra_info("sockname")[:2]
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        """Hand one datagram on; keep-alives of a few line ends are dropped."""
+        """Hand one datagram on; a keep-alive of a few line ends is dropped."""
         if not data.strip(b"\r\n\0"):
             return
         flow = UdpFlow(self, (str(addr[0]), int(addr[1])))
@@ -145,6 +146,7 @@ class Connection(asyncio.Protocol):
         self._session = session
         self._parser = stream.StreamParser()
         self._wire: asyncio.Transport | None = None
+        self._leaving = False
 
     @property
     def facts(self) -> evidence.TlsFacts | None:
@@ -152,9 +154,14 @@ class Connection(asyncio.Protocol):
         return self._session.facts if self._session else None
 
     @property
+    def begun(self) -> bool:
+        """True when there is, or was, a socket under it."""
+        return self._wire is not None
+
+    @property
     def usable(self) -> bool:
         """True when the connection stands and its handshake is done."""
-        return self.ready.done() and not self.closed.is_set()
+        return self.ready.done() and not self.closed.is_set() and not self._leaving
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake when we dialled."""
@@ -208,6 +215,14 @@ class Connection(asyncio.Protocol):
             if self._session is not None:
                 self._wire.write(self._session.close())
             self._wire.close()
+
+    def leave(self) -> None:
+        """Say good-bye and let the peer close: then it knows, and sends nothing into the void."""
+        if self._wire is not None and not self._wire.is_closing():
+            self._leaving = True
+            if self._session is not None:
+                self._wire.write(self._session.close())
+            self._wire.write_eof()
 
     def _clear(self, data: bytes) -> bytes:
         if self._session is None:
@@ -277,12 +292,10 @@ class Wire:
         return found or await self._dial(hop, source, session)
 
     async def drop_connections(self) -> None:
-        """Close every connection; ports stay open."""
-        waiting = [connection.closed.wait() for connection in self._connections]
+        """Close every connection and wait until the peers closed theirs; ports stay open."""
         for connection in self._connections:
-            connection.close()
-        await asyncio.gather(*waiting)
-        self._connections.clear()
+            connection.leave()
+        await self._all_closed(within=2.0)
 
     async def close(self) -> None:
         """Close everything."""
@@ -290,7 +303,18 @@ class Wire:
             server.close()
         for port in self._ports:
             port.close()
-        await self.drop_connections()
+        for connection in self._connections:
+            connection.close()
+        await self._all_closed(within=2.0)
+
+    async def _all_closed(self, *, within: float) -> None:
+        standing = [connection for connection in self._connections if connection.begun]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await asyncio.gather(*(connection.closed.wait() for connection in standing))
+        for connection in standing:
+            connection.close()
+        self._connections.clear()
 
     def _connection(self, session: Callable[[], tls.Session] | None) -> Connection:
         connection = Connection(self._receiver, session() if session else None)

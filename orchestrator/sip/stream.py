@@ -11,7 +11,7 @@ _MAX_HEAD = 32768
 
 
 class KeepAlive(StrEnum):
-    """The two keep-alives of RFC 5626: a double CRLF asks, a single one answers."""
+    """Keep-alive of RFC 5626: a double CRLF asks, a single one answers."""
 
     PING = "ping"
     PONG = "pong"
