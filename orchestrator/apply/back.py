@@ -91,7 +91,6 @@ def _restore(
         changed = ", ".join(stored.drifted) if stored else "its manifest"
         raise errors.HostError(f"generation {target} is damaged: {changed}")
     machine.store.commit_certificate(before.certificate)
-    machine.store.commit(target)
     seen = observe.see_installed_certificate(machine)
     observed = observe.observe(machine, stored.generation, facts, seen)
     back = change.Change(machine, progress, stored.generation, None)
