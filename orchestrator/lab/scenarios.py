@@ -16,7 +16,7 @@ OPTIONS_WITHIN = 65.0
 _TRANSPORT = ("TLS-1", "TLS-2", "TLS-3", "CERT-1", "CERT-3", "EKU-1")
 _IDENTITY = ("SIG-4", "SIG-5", "SIG-12", "SIG-13", "SIG-35", "XF-1")
 _MEDIA = (
-    "EP-7", "MED-1", "MED-2", "MED-3", "MED-4", "MED-11", "MED-12", "MED-15", "MED-16", "MED-17",
+    "MED-1", "MED-2", "MED-3", "MED-4", "MED-11", "MED-12", "MED-15", "MED-16", "MED-17",
 )  # fmt: skip
 _TO_TEAMS = ("SIG-1", "SIG-2", "SIG-6", "SIG-7", "SIG-9")
 _FROM_TEAMS = ("SIG-20", "SIG-21", "SIG-25")
@@ -157,7 +157,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "options",
         "OPTIONS both ways, all three names",
-        ("EP-1", "OPT-2", "OPT-3", "OPT-4", "OPT-5", "OPT-6", "OPT-7", "OPT-9", "SIG-34", "TLS-4",
+        ("OPT-2", "OPT-3", "OPT-4", "OPT-5", "OPT-6", "OPT-7", "OPT-9", "SIG-34", "TLS-4",
          "TLS-5", "EKU-4", "XF-1", *_TRANSPORT),
         options_both_ways,
         within=OPTIONS_WITHIN + 15.0,
@@ -187,7 +187,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         (*_TRANSPORT, *_IDENTITY, *_TO_TEAMS, *_MEDIA),
         phone_calls_teams,
     ),
-    story.Scenario("busy", "Teams calls a busy PBX", ("SIG-26",), pbx_is_busy),
+    story.Scenario("busy", "Teams calls a busy PBX", ("SIG-25",), pbx_is_busy),
     story.Scenario(
         "busy-teams", "the PBX calls a busy Teams user", ("SIG-15", "SIG-16"), teams_is_busy
     ),

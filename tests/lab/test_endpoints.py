@@ -199,6 +199,32 @@ async def serve_registration(sock, password):
     await loop.sock_sendto(sock, answer.serialise(), where)
 
 
+def test_a_challenged_invite_is_sent_again_with_a_proof():
+    async def play():
+        with stranger(REGISTRAR) as registrar:
+            async with both() as (_, caller):
+                loop = asyncio.get_running_loop()
+                out = await caller.dial("+493055510")
+                first, where = await next_message(registrar)
+                challenge = 'Digest realm="sbc.example.com", nonce="n2", qop="auth"'
+                extra = (("Proxy-Authenticate", challenge),)
+                refused = build.response(first, 407, tag="r", extra=extra)
+                await loop.sock_sendto(registrar, refused.serialise(), where)
+                ack, _ = await next_message(registrar)
+                second, where = await next_message(registrar)
+                assert (ack.method, ack.top_via.branch) == ("ACK", first.top_via.branch)
+                assert second.call_id == first.call_id
+                assert second.cseq.number == first.cseq.number + 1
+                assert second.top_via.branch != first.top_via.branch
+                assert 'username="reception"' in second.need("Proxy-Authorization")
+                busy = build.response(second, 486, tag="r").serialise()
+                await loop.sock_sendto(registrar, busy, where)
+                assert (await out.connected()).status == 486
+                out.close()
+
+    asyncio.run(play())
+
+
 def test_resends_stop_when_told():
     async def play():
         count = []

@@ -42,6 +42,21 @@ def test_a_teams_like_invite_is_read_part_by_part():
     assert parsed.raw == TEAMS
 
 
+def test_a_comma_inside_quotes_or_angle_brackets_joins_nothing():
+    value = '"a \\", b" <sip:x;y=1,2>;q=1, <sip:z>'
+    raw = f"OPTIONS sip:a SIP/2.0\r\nContact: {value}\r\n\r\n".encode()
+    contacts = message.parse(raw).contacts
+    assert [contact.uri for contact in contacts] == ["sip:x;y=1,2", "sip:z"]
+    assert contacts[0].display == 'a ", b'
+
+
+def test_a_cseq_has_32_bits():
+    raw = b"OPTIONS sip:a SIP/2.0\r\nCSeq: %d OPTIONS\r\n\r\n"
+    assert message.parse(raw % (2**32 - 1)).cseq.number == 2**32 - 1
+    with pytest.raises(grammar.SipError):
+        assert message.parse(raw % 2**32).cseq
+
+
 def test_bytes_that_are_no_text_survive_the_round_trip():
     again = message.parse(TEAMS).serialise()
     assert b"X-Odd: r\xe9sum\xe9\r\n" in again
