@@ -11,10 +11,12 @@ mirror() {
         printf '%s\n' "$MIRROR"
         return
     fi
+    # shellcheck disable=SC2016 # apt fills these in, not the shell
     # Origin and label are known once the lists were read; before that the release's name is.
     found=$(apt-get indextargets --format '$(ORIGIN)/$(LABEL)/$(COMPONENT) $(SITE)' \
         'Created-By: Packages' | sed -n 's#^Debian/Debian/main ##p' | head -n 1)
     if [ -z "$found" ]; then
+        # shellcheck disable=SC2016
         found=$(apt-get indextargets --format '$(RELEASE)/$(COMPONENT) $(SITE)' \
             'Created-By: Packages' | sed -n "s#^$(host_release)/main ##p" | head -n 1)
     fi

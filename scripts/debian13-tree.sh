@@ -37,7 +37,7 @@ make_base() {
 # Folders of this machine that pip's settings name; most machines have none. An index's pages
 # link to files beside its folder simple/, so its parent is handed in.
 pip_folders() {
-    python3 -m pip config list 2>/dev/null | tr "' " '\n\n' |
+    python3 -m pip config list 2>/dev/null | tr "' " '\n' |
         sed -nE 's#^file://##; s#/simple/?$##; /^\/./p' | sort -u
 }
 

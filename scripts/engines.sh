@@ -124,7 +124,8 @@ main() {
         --as-root) shift && build_as_root "$@" ;;
         *)
             # shellcheck disable=SC2046 # one word per release
-            for release in ${*:-$(default_releases)}; do build "$release"; done
+            [ $# -gt 0 ] || set -- $(default_releases)
+            for release in "$@"; do build "$release"; done
             ;;
     esac
 }

@@ -92,8 +92,9 @@ install_packages() {
     fi
     printf '        %s\n' "${missing[*]}" >&2
     if ! step "install ${#missing[@]} Debian packages" apt_install "${missing[@]}"; then
-        step 'read the package lists' apt-get update --quiet &&
-            step "install ${#missing[@]} Debian packages, second try" apt_install "${missing[@]}" ||
+        # A mirror may have moved on since the lists were read.
+        step 'read the package lists' apt-get update --quiet || true
+        step "install ${#missing[@]} Debian packages, second try" apt_install "${missing[@]}" ||
             stop 'apt could not install what is missing' "try: apt-get install ${missing[*]}"
     fi
 }
@@ -124,7 +125,7 @@ install_venv() {
     rm -f "$stamp"
     step 'install sbcctl and its Python packages into .venv' \
         "$venv/bin/python" -m pip install --disable-pip-version-check --quiet \
-        --editable "$checkout[dev]" ||
+        --editable "${checkout}[dev]" ||
         stop 'pip could not install what pyproject.toml asks for' \
             'see above; pip uses your own configuration (pip config list)'
     printf '%s\n' "$recipe" >"$stamp"
