@@ -85,7 +85,7 @@ def served(address: str, port: int, *, name: str, timeout: float = 3.0) -> plan.
     try:
         with (
             socket.create_connection((address, port), timeout=timeout) as plain,
-            context.wrap_socket(plain, server_hostname=name) as wire,
+            context.wrap_socket(plain, server_hostname=name or None) as wire,
         ):
             leaf = wire.getpeercert(binary_form=True)
     except ssl.SSLError as error:

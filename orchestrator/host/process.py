@@ -23,6 +23,7 @@ PACKAGES = {
     "kamailio": "kamailio kamailio-tls-modules",
     "rtpengine": "rtpengine-daemon",
     "bwrap": "bubblewrap",
+    "certbot": "certbot",
     "nsenter": "util-linux",
     "ss": "iproute2",
 }
