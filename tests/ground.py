@@ -189,13 +189,11 @@ class Ground:
 
     def processes(self, name: str) -> tuple[str, ...]:
         """Command lines of the running engines of that name, zombies left out."""
-        ran = self.run("ps", "-eo", "stat=,args=")
-        lines = [line.split(None, 1) for line in ran.stdout.splitlines()]
-        return tuple(
-            line[1]
-            for line in lines
-            if len(line) == 2 and not line[0].startswith("Z") and f"/{name} " in f"{line[1]} "
+        # A zombie has no command line any more; a minimal machine has no ps.
+        ran = self.run(
+            "sh", "-c", r"for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f; echo; done"
         )
+        return tuple(line for line in ran.stdout.splitlines() if f"/{name} " in f"{line} ")
 
     def wait_until(self, true, seconds: float = 10.0) -> None:
         """Wait for a condition; fails when it does not come true."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -13,20 +11,9 @@ import wave
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import lanes
+
 import rtpengine_ng as ng
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sbcctl"
-ROOTS = Path(os.environ.get("SBCCTL_ENGINES") or CACHE / "engines")
-GENERATIONS = ("host", "debian13", "debian-sid")
-
-
-def missing(generation: str) -> str:
-    """Say why *generation* cannot be tested here, or return an empty string."""
-    if generation == "host":
-        return "" if shutil.which("rtpengine") else "no rtpengine on this machine"
-    if not (ROOTS / generation / "usr/bin/rtpengine").exists():
-        return f"no engine root {ROOTS / generation} (make engines)"
-    return "" if shutil.which("bwrap") else "no bwrap to enter the engine root"
 
 
 @dataclass
@@ -58,8 +45,8 @@ class Daemon:
 def start(generation: str, folder: Path) -> Daemon:
     """Start the daemon of *generation* and wait until it answers."""
     enter: list[str] = []
-    if generation != "host":
-        enter = ["bwrap", "--die-with-parent", "--bind", str(ROOTS / generation), "/"]
+    if root := lanes.root(generation):
+        enter = ["bwrap", "--die-with-parent", "--bind", str(root), "/"]
         enter += ["--dev", "/dev", "--proc", "/proc", "--bind", str(folder), str(folder)]
     said = subprocess.run(
         [*enter, "rtpengine", "--version"], capture_output=True, text=True, check=True

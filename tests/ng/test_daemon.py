@@ -4,6 +4,7 @@ import itertools
 import time
 
 import daemons
+import lanes
 import pytest
 
 import rtpengine_ng as ng
@@ -14,9 +15,9 @@ pytestmark = pytest.mark.engine
 CALL_NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=daemons.GENERATIONS)
+@pytest.fixture(scope="module", params=lanes.names())
 def daemon(request, tmp_path_factory):
-    why = daemons.missing(request.param)
+    why = lanes.missing(request.param)
     if why:
         pytest.skip(why)
     started = daemons.start(request.param, tmp_path_factory.mktemp(request.param))
