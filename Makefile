@@ -29,7 +29,9 @@ demo: setup ## Run the lab: a working SBC on this machine and calls through it (
 
 test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
 	@if [ -n "$(ENGINES)" ]; then scripts/engines.sh $(ENGINES); fi
-	@SBCCTL_LANES="$(ENGINES)" $(PYTHON) -m pytest $(TESTS)
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && trap 'exit 130' INT TERM && \
+	  SBCCTL_LANES="$(ENGINES)" TMPDIR="$$tmp" PYTEST_DEBUG_TEMPROOT="$$tmp" \
+	  $(PYTHON) -m pytest $(TESTS)
 
 check: fmt-check lint types layers shape ## Check format, lint, types, floors and shape; runs no engine.
 
