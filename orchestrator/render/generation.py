@@ -32,6 +32,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.:/+*@=;,-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 _REGEX = re.compile(r"[a-z0-9|.()^$\[\]-]+")
+_INTERFACES = re.compile(r"[a-z]+/[0-9a-f.:]+(![0-9a-f.:]+)?(;[a-z]+/[0-9a-f.:]+)*")
 _FLAGS = re.compile(r"[A-Za-z0-9_=/ -]+")
 _SKELETON_MARK = "0" * 16
 
@@ -115,19 +116,6 @@ def _refuse_control(value: str) -> str:
     return value
 
 
-def kamailio_string(value: str) -> _Marked:
-    r"""Quote *value* as a double-quoted Kamailio string.
-
-    Backslash then quote are escaped (reliability.md 5.1). The result is for plain string
-    contexts; ``$`` is refused because many parameters are format strings where it is live.
-    """
-    _refuse_control(value)
-    if "$" in value:
-        raise ValueError(f"a dollar sign cannot stand in a Kamailio parameter: {value!r}")
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return _Marked(f'"{escaped}"')
-
-
 def _allowed(pattern: re.Pattern[str], what: str, value: str) -> _Marked:
     text = str(value)  # a missing value says so here (StrictUndefined)
     if not pattern.fullmatch(text):
@@ -160,6 +148,11 @@ def regex(value: str) -> _Marked:
 def flags(value: str) -> _Marked:
     """Place a list of RTPEngine flags inside a double-quoted Kamailio string."""
     return _allowed(_FLAGS, "a list of flags", value)
+
+
+def interfaces(value: str) -> _Marked:
+    """Place RTPEngine's list of interfaces: NAME/ADDRESS[!ADVERTISED];..."""
+    return _allowed(_INTERFACES, "a list of interfaces", value)
 
 
 def column(value: str) -> _Marked:
@@ -212,13 +205,13 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        kamailio=kamailio_string,
         word=word,
         host=host,
         path=path,
         column=column,
         regex=regex,
         flags=flags,
+        interfaces=interfaces,
     )
     return environment
 

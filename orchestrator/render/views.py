@@ -7,7 +7,7 @@ in ``EngineFacts`` and from there values in a view, never conditions on versions
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +20,9 @@ TEAMS_SET = 1
 """Dispatcher set of Microsoft's names."""
 
 FIRST_TRUNK_SET = 1000
-"""Dispatcher set of the first trunk in alphabetical order; the next ones count up."""
+"""Dispatcher sets of trunks begin here; which one a trunk has follows from its name alone."""
+
+_TRUNK_SETS = 1_000_000
 
 TEAMS_GROUP = 1
 """Address group of Microsoft's networks in the permissions module."""
@@ -49,11 +51,6 @@ class EngineFacts:
     def one_tls_worker(self) -> bool:
         """True where more than one TLS worker crashes (engines2.md 1)."""
         return self.kamailio < (6, 0, 0)
-
-    @property
-    def tls_reload_is_safe(self) -> bool:
-        """True where tls.reload does not crash under handshakes (engines2.md 1, 3)."""
-        return self.kamailio >= (6, 0, 0)
 
     @property
     def verifies_server_auth_only(self) -> bool:
@@ -184,7 +181,6 @@ class KamailioView:
     addresses: tuple[Address, ...]
     tables: tuple[Table, ...]
     route_files: tuple[str, ...]
-    bind_sockets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +189,7 @@ class RtpengineView:
 
     site: str
     paths: Paths
-    teams_bind: str
-    advertised: str
-    trunk_bind: str
+    interfaces: str
     ng_port: int
     first_port: int
     last_port: int
@@ -220,6 +214,24 @@ def _media(facts: EngineFacts) -> Media:
     )
 
 
+def trunk_sets(names: Iterable[str]) -> dict[str, int]:
+    """Return the dispatcher set of each trunk.
+
+    A set follows from the trunk's name, so that a new trunk never moves another one to a set
+    that was somebody else's while Kamailio reads tables and destinations one after the other.
+    Two names that meet (one in a million) are told apart in alphabetical order.
+    """
+    sets: dict[str, int] = {}
+    taken: set[int] = set()
+    for name in sorted(names):
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % _TRUNK_SETS
+        while number in taken:
+            number = (number + 1) % _TRUNK_SETS
+        taken.add(number)
+        sets[name] = FIRST_TRUNK_SET + number
+    return sets
+
+
 def _destinations(site: model.Site) -> tuple[Destination, ...]:
     teams = [
         Destination(
@@ -231,15 +243,16 @@ def _destinations(site: model.Site) -> tuple[Destination, ...]:
         )
         for place, name in enumerate(microsoft.names(site))
     ]
+    sets = trunk_sets(site.trunks)
     trunks = [
         Destination(
-            set_id=FIRST_TRUNK_SET + number,
+            set_id=sets[name],
             uri=gateway.uri,
             socket=f"trunk_{gateway.transport}",
             ping_from=f"sip:{site.node.trunk_bind}",
             priority=100 - place,
         )
-        for number, (_, trunk) in enumerate(sorted(site.trunks.items()))
+        for name, trunk in sorted(site.trunks.items())
         for place, gateway in enumerate(trunk.gateways)
     ]
     return tuple(teams + trunks)
@@ -279,14 +292,15 @@ def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
             secret=True,
         ),
         Table(name="caller", rows=tuple(Row(key=user, value=p.number) for user, p in phones)),
+        Table(name="kind", rows=tuple(Row(key=name, value=trunk.kind) for name, trunk in trunks)),
         Table(name="phone", rows=tuple(Row(key=p.number, value=user) for user, p in phones)),
         Table(name="prefix", rows=tuple(sorted(prefixes, key=lambda row: row.key))),
         Table(name="secret", rows=(Row(key="contact", value=secrets.contact_key),), secret=True),
         Table(
             name="trunk",
             rows=tuple(
-                Row(key=name, value=str(FIRST_TRUNK_SET + number))
-                for number, (name, _) in enumerate(trunks)
+                Row(key=n, value=str(number))
+                for n, number in sorted(trunk_sets(site.trunks).items())
             ),
         ),
     )
@@ -328,12 +342,14 @@ def kamailio_view(
         addresses=_addresses(site),
         tables=_tables(site, secrets),
         route_files=tuple(sorted(routes)),
-        bind_sockets=(
-            f"tls:{node.teams_bind}:{site.teams.port}",
-            f"udp:{node.trunk_bind}:{node.sip_port}",
-            f"tcp:{node.trunk_bind}:{node.sip_port}",
-        ),
     )
+
+
+def _interfaces(node: model.Node) -> str:
+    """Return RTPEngine's interfaces: NAME/ADDRESS, with !ADVERTISED behind a 1:1 NAT."""
+    public = str(node.public_address)
+    towards_teams = node.teams_bind if node.teams_bind == public else f"{node.teams_bind}!{public}"
+    return f"pub/{towards_teams};lan/{node.trunk_bind}"
 
 
 def rtpengine_view(site: model.Site, *, facts: EngineFacts, paths: Paths) -> RtpengineView:
@@ -342,9 +358,7 @@ def rtpengine_view(site: model.Site, *, facts: EngineFacts, paths: Paths) -> Rtp
     return RtpengineView(
         site=site.site,
         paths=paths,
-        teams_bind=site.node.teams_bind,
-        advertised=str(site.node.public_address),
-        trunk_bind=site.node.trunk_bind,
+        interfaces=_interfaces(site.node),
         ng_port=model.NG_PORT,
         first_port=site.media.ports.first,
         last_port=site.media.ports.last,

@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from orchestrator import errors
 from orchestrator.site import microsoft, model
 
+MOST_GATEWAYS = 200
+"""Kamailio's list of more than about 300 does not fit into one answer (engines.md 1.1)."""
+
 MOST_OF_ONE_RULE = 1_000
 """Problems one rule may have."""
 
@@ -108,42 +111,24 @@ def _unusable(address: Address) -> str:
     return next((kind for is_so, kind in kinds if is_so), "")
 
 
-def _find_mixed_families(site: model.Site) -> Iterator[errors.Problem]:
-    node, teams = site.node, site.teams
-    public, private = node.public_address, node.private_address
-    if private is not None and private.version != public.version:
-        yield errors.Problem(
-            "address-family",
-            f"node.private_address is IPv{private.version}, and node.public_address "
-            f"is IPv{public.version}",
-            ("node", "private_address"),
-            hint="both carry the same listener, so they are of one family",
-        )
-    networks = teams.networks
-    if networks is None and public.version == 6:
-        yield errors.Problem(
-            "address-family",
-            "node.public_address is IPv6, and Microsoft's default networks are IPv4",
-            ("node", "public_address"),
-            hint="give the IPv4 address, or teams.networks of your own",
-        )
-    elif networks is not None and all(net.version != public.version for net in networks):
-        yield errors.Problem(
-            "address-family",
-            f"none of teams.networks is IPv{public.version} like node.public_address",
-            ("teams", "networks"),
-            hint="Microsoft reaches the public address in its own family",
-        )
-    ours = ipaddress.ip_address(node.trunk_bind)
-    for name, path, gateway in _gateways(site):
-        address = _address_of(gateway)
-        if address is not None and address.version != ours.version:
+def _find_ipv6(site: model.Site) -> Iterator[errors.Problem]:
+    """IPv6 is refused as a whole until Record-Route, media and the gates speak it (limits.md)."""
+    node = site.node
+    written: list[tuple[Path, object]] = [
+        (("node", "public_address"), node.public_address),
+        (("node", "private_address"), node.private_address),
+        (("node", "trunk_address"), node.trunk_address),
+    ]
+    networks = enumerate(site.teams.networks or ())
+    written += [(("teams", "networks", number), network) for number, network in networks]
+    written += [(path, _address_of(gateway)) for _, path, gateway in _gateways(site)]
+    for path, address in written:
+        if getattr(address, "version", 4) == 6:
             yield errors.Problem(
-                "address-family",
-                f"the gateway {gateway.host} of trunk {name} is IPv{address.version}, and trunks "
-                f"are served on {ours}, IPv{ours.version}",
+                "ipv6",
+                f"{address} is IPv6, which this version of sbcctl cannot serve yet",
                 path,
-                hint="set node.trunk_address to an address of the same family",
+                hint="give an IPv4 address",
             )
 
 
@@ -224,6 +209,14 @@ def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
                 path,
                 hint="Teams is no trunk; it is reached without being listed",
             )
+        elif address is None:
+            yield errors.Problem(
+                "gateway-by-name",
+                f"the gateway {gateway.host} of trunk {name} is a name, and a caller is known by "
+                "its address",
+                path,
+                hint="give the address of the gateway; one entry for each, when it has several",
+            )
 
 
 _Networks = tuple[tuple[int, int, int], ...]
@@ -268,6 +261,28 @@ def _find_repeated_gateways(site: model.Site) -> Iterator[errors.Problem]:
                 hint="remove one of the two",
             )
         seen.add((name, host, gateway.port))
+
+
+def _find_unservable_gateways(site: model.Site) -> Iterator[errors.Problem]:
+    """What the routing cannot do yet; each is a line of docs/limits.md."""
+    total = 0
+    for name, path, gateway in _gateways(site):
+        total += 1
+        first = site.trunks[name].gateways[0].transport
+        if gateway.transport is not first:
+            yield errors.Problem(
+                "gateway-transports",
+                f"trunk {name} has gateways over {first} and over {gateway.transport}",
+                path,
+                hint="one trunk speaks one transport; make it two trunks",
+            )
+    if total > MOST_GATEWAYS:
+        yield errors.Problem(
+            "too-many-gateways",
+            f"the trunks have {total} gateways, and at most {MOST_GATEWAYS} can be read back",
+            ("trunks",),
+            hint="split the site, or wait for tenants",
+        )
 
 
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
@@ -339,10 +354,11 @@ def _find_unreachable_address(site: model.Site) -> Iterator[errors.Problem]:
 
 _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_bad_addresses,
-    _find_mixed_families,
+    _find_ipv6,
     _find_port_clashes,
     _find_wrong_cloud_port,
     _find_bad_gateways,
+    _find_unservable_gateways,
     _find_repeated_gateways,
     _find_several_defaults,
     _find_repeated_prefixes,

@@ -50,10 +50,10 @@ CASES = [
     ({"node__public_address": "255.255.255.255"}, "unusable-address", ("node", "public_address")),
     ({"node__private_address": "169.254.1.1"}, "unusable-address", ("node", "private_address")),
     ({"node__trunk_address": "0.0.0.0"}, "unusable-address", ("node", "trunk_address")),
-    ({"node__private_address": "2001:db8::1"}, "address-family", ("node", "private_address")),
-    ({"node__public_address": "2001:db8::1"}, "address-family", ("node", "public_address")),
-    ({"teams__networks": ["2001:db8::/32"]}, "address-family", ("teams", "networks")),
-    ({GATEWAYS: ["sip:[2001:db8::1]"]}, "address-family", ("trunks", "office", "gateways", 0)),
+    ({"node__private_address": "2001:db8::1"}, "ipv6", ("node", "private_address")),
+    ({"node__public_address": "2001:db8::1"}, "ipv6", ("node", "public_address")),
+    ({"teams__networks": ["2001:db8::/32"]}, "ipv6", ("teams", "networks", 0)),
+    ({GATEWAYS: ["sip:[2001:db8::1]"]}, "ipv6", ("trunks", "office", "gateways", 0)),
     (
         {"node__trunk_address": None, "node__sip_port": "5061"},
         "port-clash",
@@ -69,6 +69,16 @@ CASES = [
     ({"teams__cloud": "gcc-high", "teams__port": "5067"}, "cloud-port", ("teams", "port")),
     ({"teams__cloud": "dod", "teams__port": "5067"}, "cloud-port", ("teams", "port")),
     # trunks
+    (
+        {GATEWAYS: ["sip:pbx.example.net"]},
+        "gateway-by-name",
+        ("trunks", "office", "gateways", 0),
+    ),
+    (
+        {GATEWAYS: ["sip:192.0.2.20", "sip:192.0.2.21;transport=tcp"]},
+        "gateway-transports",
+        ("trunks", "office", "gateways", 1),
+    ),
     ({GATEWAYS: ["sip:0.0.0.0"]}, "unusable-address", ("trunks", "office", "gateways", 0)),
     ({GATEWAYS: ["sip:192.0.2.10"]}, "gateway-is-this-node", ("trunks", "office", "gateways", 0)),
     (
@@ -93,7 +103,7 @@ CASES = [
         ("trunks", "office", "gateways", 0),
     ),
     (
-        {GATEWAYS: ["sip:192.0.2.20", "sip:192.0.2.20:5060;transport=tcp"]},
+        {GATEWAYS: ["sip:192.0.2.20", "sip:192.0.2.20:5060;transport=udp"]},
         "gateway-twice",
         ("trunks", "office", "gateways", 1),
     ),
@@ -121,6 +131,18 @@ CASES = [
         ("phones", "users", "ANNA"),
     ),
 ]
+
+
+def test_more_gateways_than_can_be_read_back():
+    """The limit is for all trunks together, and said once."""
+    many = {
+        f"t{n}": {"kind": "pbx", "numbers": [str(n)], "gateways": [f"sip:192.0.3.{n}"]}
+        for n in range(1, rules.MOST_GATEWAYS + 1)
+    }
+    one_more = {**many, "last": {"kind": "pbx", "numbers": ["0"], "gateways": ["sip:192.0.2.9"]}}
+
+    assert rules.find_problems(site_with(trunks=many)) == ()
+    assert [p.id for p in rules.find_problems(site_with(trunks=one_more))] == ["too-many-gateways"]
 
 
 @pytest.mark.parametrize(("changes", "kind", "path"), CASES)
