@@ -98,6 +98,7 @@ class Endpoint:
                 ("Contact", self.settings.contact),
                 ("Allow", ALLOW),
                 ("Supported", "replaces, 100rel"),
+                *self._gossip(),
             ),
             body=offers.plain_offer(place, session=secrets.randbelow(90_000)),
         )
@@ -107,6 +108,16 @@ class Endpoint:
         self._calls[invite.call_id] = outgoing
         await outgoing.start()
         return leg.OutgoingLeg(outgoing, stream)
+
+    def _gossip(self) -> tuple[tuple[str, str], ...]:
+        """What PBXs and phones like to tell about themselves, their address in each of them."""
+        here = self.settings.contact.replace("<", '"Lab" <', 1)
+        return (
+            ("Route", f"<sip:{self.settings.sbc};lr>"),
+            ("P-Asserted-Identity", here),
+            ("Remote-Party-ID", f"{here};party=calling;privacy=off"),
+            ("Diversion", f"{here};reason=no-answer"),
+        )
 
     async def next_leg(self, *, within: float = call.WITHIN) -> leg.IncomingLeg:
         """The next call from the SBC; Silence when none comes in time."""

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import certs
 import lanes
 import pytest
 
@@ -24,6 +25,25 @@ VIEWS = "orchestrator/render/views.py"
 
 IDENTITY = f"{ROUTES}/identity.cfg.j2"
 EVENTS = f"{ROUTES}/events.cfg.j2"
+SITE = "examples/01-one-pbx/site.yaml"
+TLS = "templates/kamailio/tls.cfg.j2"
+
+CLIENT_ONLY = "[client:default]\nmethod = TLSv1.2+\nverify_certificate = yes\n"
+CLIENT_PAIR = """[client:default]
+method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+verify_depth = 9
+certificate = {{ k.paths.certificate | path }}/chain.pem
+private_key = {{ k.paths.certificate | path }}/key.pem
+"""
+
+ACME = """  acme:
+    email: ops@example.com
+    # The lab's CA; leave this line out for Let's Encrypt:
+    directory: https://acme.example.net/dir
+"""
+SELF_MADE = "  files: {chain: PLACE/wrong.chain, key: PLACE/wrong.key}\n"
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,18 @@ GROUPS = (
         },
     ),
     Group(
+        ("options",),
+        {
+            "no certificate when we dial": Mutation("TLS-5", TLS, CLIENT_PAIR, CLIENT_ONLY),
+        },
+    ),
+    Group(
+        ("options",),
+        {
+            "a certificate of a CA nobody knows": Mutation("CERT-6", SITE, ACME, SELF_MADE),
+        },
+    ),
+    Group(
         ("pbx-to-teams",),
         {
             "suites nobody wants, NULL among them": Mutation("MED-3", VIEWS, " {suites}"),
@@ -85,6 +117,12 @@ GROUPS = (
                 'record_route_preset("{{ k.teams_bind | host }}',
             ),
             "100rel towards Teams": Mutation("SIG-13", IDENTITY, '    remove_hf("Supported");\n'),
+            "who calls, with an address": Mutation(
+                "SIG-35", IDENTITY, '    remove_hf("Remote-Party-ID");\n'
+            ),
+            "the caller's own Route passed on": Mutation(
+                "SIG-35", f"{ROUTES}/calls.cfg.j2", '    remove_hf("Route");\n'
+            ),
             "REFER in Allow": Mutation("XF-1", IDENTITY, "OPTIONS, NOTIFY", "REFER, NOTIFY"),
         },
     ),
@@ -140,11 +178,14 @@ def mutant(group: Group, place: Path) -> Path:
     for folder in ("orchestrator", "rtpengine_ng", "templates", "examples"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, place / folder, ignore=ignore)
+    ca, key = certs.Ca(), certs.rsa_key()
+    (place / "wrong.chain").write_bytes(ca.leaf("sbc.example.com", key=key) + ca.pem)
+    (place / "wrong.key").write_bytes(certs.pem_key(key))
     for name, mutation in group.mutations.items():
         file = place / mutation.file
         text = file.read_text()
         assert mutation.old in text, f"{name}: the line to break is not there any more"
-        file.write_text(text.replace(mutation.old, mutation.new))
+        file.write_text(text.replace(mutation.old, mutation.new.replace("PLACE", str(place))))
     return place
 
 
