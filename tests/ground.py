@@ -68,7 +68,9 @@ class Ground:
         user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
         isolate = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
         self._holder = subprocess.Popen(
-            ["unshare", *user, *isolate, "sh", "-c", "echo; exec sleep 900"],
+            # It dies with us, however we end.
+            ["setpriv", "--pdeathsig", "KILL", "unshare", *user, *isolate]
+            + ["sh", "-c", "echo; exec sleep 900"],
             stdout=subprocess.PIPE,
         )
         assert self._holder.stdout
