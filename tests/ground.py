@@ -66,11 +66,10 @@ class Ground:
         self.write_site()
         (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+        tied = ("setpriv", "--pdeathsig", "KILL")  # it dies with us, however we end
         isolate = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
         self._holder = subprocess.Popen(
-            # It dies with us, however we end.
-            ["setpriv", "--pdeathsig", "KILL", "unshare", *user, *isolate]
-            + ["sh", "-c", "echo; exec sleep 900"],
+            [*tied, "unshare", *user, *isolate, "sh", "-c", "echo; exec sleep 900"],
             stdout=subprocess.PIPE,
         )
         assert self._holder.stdout
