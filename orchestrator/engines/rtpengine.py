@@ -21,11 +21,11 @@ def probe_version(root: process.EngineRoot | None) -> tuple[int, int]:
     Raises:
         HostError: It is missing, or does not tell its version.
     """
-    ran = process.run(["rtpengine", "--version"], timeout=10, root=root)
+    ran = process.run(["rtpengine", "--config-file=none", "--version"], timeout=10, root=root)
     match = _VERSION.search(f"{ran.out}\n{ran.err}")
     if match is None:
         raise errors.HostError(
-            "rtpengine --version did not tell its version",
+            "rtpengine did not tell its version",
             hint=f"run it by hand: it said {(ran.out or ran.err).strip()[:200]!r}",
         )
     return int(match[1]), int(match[2])
