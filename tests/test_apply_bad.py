@@ -62,18 +62,6 @@ def test_a_disk_that_fills_up(machine):
     machine.apply()
 
 
-def test_when_the_way_back_fails_too_a_human_is_called(machine):
-    """Exit 4 says what failed, and what failed on the way back."""
-    machine.apply()
-    with (machine.state / "current/kamailio/tls.cfg").open("a") as edited:
-        edited.write("# by hand\n")
-    machine.write_site(("sip:192.0.2.20:5060", "sip:gone.example.com:5060"))
-    ran = machine.apply(code=4)
-    assert "dropped sip:gone.example.com" in ran.stderr
-    assert "the way back failed as well: generation" in ran.stderr
-    assert "is damaged: kamailio/tls.cfg" in ran.stderr
-
-
 def test_a_secret_that_is_not_there(machine):
     """The variable is named with its place in site.yaml; nothing was touched."""
     phones = (

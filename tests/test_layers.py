@@ -31,6 +31,17 @@ VIOLATIONS = {
         "from orchestrator.engines import kamailio",
         ENGINES,
     ),
+    "door-to-engine": (
+        "orchestrator/engines/kamailio_rpc.py",
+        "from orchestrator.engines import kamailio",
+        ENGINES,
+    ),
+    "engine-to-certificate": (
+        "orchestrator/engines/certbot.py",
+        "from orchestrator.engines import certificate",
+        ENGINES,
+    ),
+    "disk-in-wanted": ("orchestrator/render/wanted.py", "import pathlib", PURE),
     "subprocess-in-an-engine": ("orchestrator/engines/kamailio.py", "import subprocess", DOORS),
     "yaml-in-a-verb": ("orchestrator/cli/validate.py", "import yaml", DOORS),
     "bencode-to-messages": (

@@ -13,8 +13,10 @@ The order of things (DESIGN section 5)::
     read back                 engines and the wire say what they hold now
     mark last known good
 
-From the first rename on a failure, Ctrl-C included, leads back to the last known good
-generation, which is read back as well; a first apply that fails stops what it started.
+From the first rename to the mark any failure, Ctrl-C and faults of sbcctl included, leads back
+to the last known good generation, which is read back as well; a first apply that fails stops
+what it started. From the mark on the new generation stays: asking the peers by OPTIONS may be
+broken off, and what serves is said then.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import datetime as dt
 import time
 from dataclasses import dataclass
 
-from orchestrator import errors, observe, plan
+from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import back, change
 from orchestrator.engines import certbot, certificate, kamailio
 from orchestrator.host import secrets
@@ -31,9 +33,6 @@ from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
 
-_READY_SECONDS = 20.0
-_SERVED_SECONDS = 3.0
-_POLL = 0.05
 _OPTIONS_BUDGET = 20.0
 
 
@@ -53,7 +52,7 @@ class Outcome:
 
 
 def apply(
-    site: model.Site, machine: observe.Machine, progress: change.Progress, *, lock_timeout: float
+    site: model.Site, machine: observe.Machine, progress: announce.Progress, *, lock_timeout: float
 ) -> Outcome:
     """Make the machine what *site* asks for.
 
@@ -77,7 +76,7 @@ def apply(
 def _apply_locked(
     site: model.Site,
     machine: observe.Machine,
-    progress: change.Progress,
+    progress: announce.Progress,
     facts: views.EngineFacts,
     phones: dict[str, str],
 ) -> Outcome:
@@ -101,6 +100,7 @@ def _apply_locked(
     before = back.Before(
         candidate=name,
         current=machine.store.current(),
+        good=machine.store.last_known_good(),
         certificate=machine.store.certificate(),
         kamailio=observed.kamailio.running,
         rtpengine=observed.rtpengine.running,
@@ -113,12 +113,17 @@ def _apply_locked(
     try:
         doing.carry_out(todo)
         doing.read_back()
-    except (errors.SbcctlError, KeyboardInterrupt) as failure:
+        machine.store.mark_good(name)
+    # The one handler in here that is broad: the engines are between two generations, whatever
+    # it was that failed. It restores and lets the failure go on.
+    except BaseException as failure:
         back.go_back(machine, progress, facts, before, failure)
         raise
-    machine.store.mark_good(name)
-    machine.store.prune()
-    warnings = (*_certificate_warnings(seen), *_ask_around(machine, progress, generation))
+    warnings = (
+        *_certificate_warnings(seen),
+        *_clean_up(machine),
+        *_ask_around(machine, progress, generation),
+    )
     return Outcome(generation=name, steps=todo.steps, warnings=warnings)
 
 
@@ -146,7 +151,7 @@ def _make_run_directory(machine: observe.Machine) -> None:
 
 
 def _prepare_certificate(
-    site: model.Site, machine: observe.Machine, progress: change.Progress, todo: plan.Plan
+    site: model.Site, machine: observe.Machine, progress: announce.Progress, todo: plan.Plan
 ) -> str | None:
     """Get and prove the certificate and lay it beside; its name, or None without a new one."""
     kinds = todo.kinds
@@ -183,7 +188,7 @@ def _unfit_certificate(site: model.Site, machine: observe.Machine) -> errors.Eng
 
 def _stage(
     machine: observe.Machine,
-    progress: change.Progress,
+    progress: announce.Progress,
     generation: generations.Generation,
     before: back.Before,
 ) -> None:
@@ -216,11 +221,34 @@ def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
     return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; renew it",)
 
 
+def _clean_up(machine: observe.Machine) -> tuple[str, ...]:
+    """Remove what is old; that it could not be removed is a warning, not a failure."""
+    try:
+        machine.store.prune()
+    except errors.HostError as failure:
+        return (f"{failure.message} ({failure.hint})",)
+    return ()
+
+
 def _ask_around(
-    machine: observe.Machine, progress: change.Progress, generation: generations.Generation
+    machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
 ) -> tuple[str, ...]:
-    """Send OPTIONS to every destination; silence is a warning, not a failure."""
-    warnings = []
+    """Send OPTIONS to every destination; silence is a warning, not a failure.
+
+    Ctrl-C ends it at once; the generation stays, because engines and wire have been read back.
+    """
+    try:
+        return tuple(_silent(machine, progress, generation))
+    except KeyboardInterrupt as stopped:
+        name = generation.digest[:12]
+        stopped.add_note(f"Generation {name} was read back before and serves")
+        raise
+
+
+def _silent(
+    machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
+) -> list[str]:
+    warnings: list[str] = []
     end = time.monotonic() + _OPTIONS_BUDGET
     for line in wanted.probes(generation):
         with progress.step("verify", f"OPTIONS to {line.uri}") as step:
@@ -235,13 +263,13 @@ def _ask_around(
                     socket=line.socket,
                     timer=wanted.answer_seconds(generation),
                 )
-            except errors.EngineError as silent:
+            except errors.SbcctlError as silent:
                 code = None
                 warnings.append(silent.message)
             step.note(f"answered {code}" if code else "no answer")
             if code is None:
                 warnings.append(f"{line.uri} did not answer OPTIONS")
-    return tuple(warnings)
+    return warnings
 
 
 def _now() -> dt.datetime:

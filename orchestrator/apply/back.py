@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from orchestrator import errors, observe, plan
+from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import change
-from orchestrator.host import notes
+from orchestrator.host import notes, store
+from orchestrator.render import generation as generations
 from orchestrator.render import views
 
 
@@ -20,6 +21,7 @@ class Before:
     Attributes:
         candidate: Name of the generation that is tried now.
         current: Name of the generation that was current, or None.
+        good: Name of the generation that was last observed to work, or None.
         certificate: Name of the certificate that was in use, or None.
         kamailio: Whether Kamailio ran.
         rtpengine: Whether RTPEngine ran.
@@ -27,6 +29,7 @@ class Before:
 
     candidate: str
     current: str | None
+    good: str | None
     certificate: str | None
     kamailio: bool
     rtpengine: bool
@@ -45,38 +48,45 @@ def _undisturbed() -> Iterator[None]:
 
 def go_back(
     machine: observe.Machine,
-    progress: change.Progress,
+    progress: announce.Progress,
     facts: views.EngineFacts,
     before: Before,
-    failure: errors.SbcctlError | KeyboardInterrupt,
+    failure: BaseException,
 ) -> None:
     """Restore what served before and say so.
 
-    Returns only after Ctrl-C; a failure is raised as ApplyError.
+    Returns when *failure* was not raised on purpose (Ctrl-C, a fault of sbcctl): it goes on as
+    it is, with a note that says what was restored.
+
+    Raises:
+        ApplyError: *failure* was raised on purpose; the message says what was restored.
+        HumanNeeded: Whatever it was, the way back failed as well.
     """
     said = _sentence(failure)
     with _undisturbed():
         try:
             with progress.step("roll back", "put back what served before") as step:
                 restored = _restore(machine, progress, facts, before)
+                machine.store.mark_good(before.good)
                 machine.store.discard(before.candidate)
                 step.note(restored)
-        except errors.SbcctlError as worse:
+        except Exception as worse:  # noqa: BLE001 - whatever it was, nobody knows what serves
             again = _sentence(worse)
             how = "in the same way" if again == said else f"as well: {again}"
             raise errors.HumanNeeded(
                 f"{said}; and the way back failed {how}",
                 hint="see the engines' logs below the state directory; calls may be affected",
             ) from failure
-    if not isinstance(failure, KeyboardInterrupt):
+    if isinstance(failure, errors.SbcctlError):
         raise errors.ApplyError(f"{said}. {restored}", hint=failure.hint) from failure
+    failure.add_note(restored)
 
 
 def _restore(
-    machine: observe.Machine, progress: change.Progress, facts: views.EngineFacts, before: Before
+    machine: observe.Machine, progress: announce.Progress, facts: views.EngineFacts, before: Before
 ) -> str:
     """Go back to the last known good generation, or to nothing where there was none."""
-    target = machine.store.last_known_good() or before.current
+    target = before.good or before.current
     if target is None:
         machine.store.commit(None)
         machine.store.commit_certificate(before.certificate)
@@ -84,26 +94,65 @@ def _restore(
             machine.supervisor.stop("kamailio")
         if not before.rtpengine:
             machine.supervisor.stop("rtpengine")
+        if not (before.kamailio or before.rtpengine):
+            machine.supervisor.remove_units()
         notes.write_loaded(machine.run, ())
         return "Nothing was installed before, and what was started has been stopped"
-    stored = machine.store.load(target)
-    if stored is None or stored.drifted:
-        changed = ", ".join(stored.drifted) if stored else "its manifest"
-        raise errors.HostError(f"generation {target} is damaged: {changed}")
+    stored = _load_whole(machine.store, target)
     machine.store.commit_certificate(before.certificate)
     seen = observe.see_installed_certificate(machine)
     observed = observe.observe(machine, stored.generation, facts, seen)
-    back = change.Change(machine, progress, stored.generation, None)
+    back = change.Change(machine, progress, stored.generation, None, name=target)
     back.carry_out(plan.make_plan(stored.generation, observed))
     back.read_back()
-    return f"Generation {target} was restored, read back and serves"
+    edited = ", ".join(stored.drifted)
+    how = f" with what somebody else had changed in {edited}" if edited else ""
+    return f"Generation {target} was restored{how}, read back and serves"
+
+
+def _load_whole(kept: store.Store, name: str) -> store.Stored:
+    """Load a generation to go back to, as it was rendered where that can still be had.
+
+    Raises:
+        HostError: Its manifest or a file is missing, and nowhere else either.
+    """
+    stored = kept.load(name)
+    if stored is None:
+        raise errors.HostError(f"generation {name} is damaged: its manifest is missing")
+    rendered = _as_rendered(kept, stored)
+    if rendered is not None:
+        kept.stage(rendered)
+        return replace(stored, generation=rendered, drifted=(), missing=())
+    if stored.missing:
+        raise errors.HostError(
+            f"generation {name} is damaged: {', '.join(stored.missing)} cannot be read"
+        )
+    return stored
+
+
+def _as_rendered(kept: store.Store, stored: store.Stored) -> generations.Generation | None:
+    """The generation as it was written; None when an edited file is nowhere as it was.
+
+    Most files are the same in many generations, so the one that was just tried has them.
+    """
+    if not stored.drifted:
+        return stored.generation
+    others = [other for name in kept.names() if (other := kept.load(name))]
+    texts = {(file.path, file.digest): file for other in others for file in other.generation.files}
+    files = [texts.get(written) for written in stored.written]
+    found = tuple(file for file in files if file is not None)
+    if len(found) < len(files):
+        return None
+    return generations.Generation(files=found, skeleton=stored.generation.skeleton)
 
 
 def _sentence(failure: BaseException) -> str:
     """The message of a failure with the engine's own words, on one line."""
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"
-    said = failure.message if isinstance(failure, errors.SbcctlError) else str(failure)
+    if not isinstance(failure, errors.SbcctlError):
+        return f"{type(failure).__name__}: {failure}"
+    said = failure.message
     if isinstance(failure, errors.EngineRefused) and failure.words:
         said += ": " + "; ".join(failure.words.splitlines())
     return said

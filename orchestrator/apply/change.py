@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Protocol
 
-from orchestrator import errors, observe, plan
+from orchestrator import announce, errors, observe, plan
 from orchestrator.engines import certificate, kamailio
 from orchestrator.host import notes
 from orchestrator.render import generation as generations
@@ -18,36 +16,32 @@ _SERVED_SECONDS = 3.0
 _POLL = 0.05
 
 
-class Noting(Protocol):
-    """A step that is running."""
-
-    def note(self, text: str) -> None:
-        """Say what came of it."""
-        ...
-
-
-class Progress(Protocol):
-    """Who is told how far it is: ``console.Console`` fits."""
-
-    def step(self, name: str, text: str) -> AbstractContextManager[Noting]:
-        """Show one step while the block runs."""
-        ...
-
-
 class Change:
-    """Carries out the steps of one plan towards one generation."""
+    """Carries out the steps of one plan towards one generation.
+
+    Args:
+        machine: What is changed.
+        progress: Who is told how far it is.
+        generation: What the engines shall run.
+        new_certificate: Name of the certificate to switch to, if any.
+        name: Name of a generation on disk that is committed as it lies there; without one
+            *generation* is staged, which puts right what somebody else changed since.
+    """
 
     def __init__(
         self,
         machine: observe.Machine,
-        progress: Progress,
+        progress: announce.Progress,
         generation: generations.Generation,
         new_certificate: str | None,
+        *,
+        name: str | None = None,
     ) -> None:
         self._machine = machine
         self._progress = progress
         self._generation = generation
         self._new_certificate = new_certificate
+        self._name = name
 
     def carry_out(self, todo: plan.Plan) -> None:
         """Do every step in order; the first that fails raises."""
@@ -116,8 +110,8 @@ class Change:
 
     def _commit(self, step: plan.Step) -> None:
         del step
-        # Staging what is staged already writes only what somebody else changed since.
-        self._machine.store.commit(self._machine.store.stage(self._generation))
+        store = self._machine.store
+        store.commit(self._name or store.stage(self._generation))
 
     def _install_units(self, step: plan.Step) -> None:
         del step

@@ -152,7 +152,7 @@ def _fail_for(error: BaseException, options: settings.Settings) -> int:
     if isinstance(error, errors.SbcctlError):
         return _fail(error, options)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return _fail(_Interrupted("interrupted"), options)
+        return _fail(_Interrupted(". ".join(("interrupted", *_notes(error)))), options)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _fail(_unwritable(error), options)
     return _unexpected(error, options)
@@ -182,5 +182,11 @@ def _unexpected(error: BaseException, options: settings.Settings) -> int:
         traceback.print_exception(error)
     sentence = str(error).partition("\n")[0]
     message = f"sbcctl made a mistake of its own: {type(error).__name__}: {sentence}"
+    message = ". ".join((message.rstrip(": "), *_notes(error)))
     hint = "run it again with --debug and report what it prints"
-    return _fail(errors.SbcctlError(message.rstrip(": "), hint=hint), options)
+    return _fail(errors.SbcctlError(message, hint=hint), options)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was said about an error on its way: which generation serves now."""
+    return [str(note) for note in getattr(error, "__notes__", ())]

@@ -7,7 +7,6 @@ holds now. Letters of dispatcher states and names of RPC methods stay in this fi
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -239,9 +238,8 @@ def send_options(
     Returns:
         The status code, or None when nobody answered or it could not be sent.
     """
-    headers = (
-        f"From: <{identity}>;tag={secrets.token_hex(6)}\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
-    )
+    # No tag: tm adds its own, and two make the header one that no grammar knows.
+    headers = f"From: <{identity}>\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
     try:
         result = rpc.call(
             "tm.t_uac_wait_block",

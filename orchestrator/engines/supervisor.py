@@ -8,9 +8,12 @@ digest of the configuration RTPEngine was started with is noted, because it cann
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -76,6 +79,10 @@ class Supervisor(Protocol):
         """Install rendered units, given as path in the generation and text."""
         ...
 
+    def remove_units(self) -> None:
+        """Take the units away, so that nothing starts at the next boot."""
+        ...
+
 
 def for_this_host(
     state: Path, run_dir: Path, root: process.EngineRoot | None, netns: str | None = None
@@ -89,8 +96,9 @@ def for_this_host(
 class Children:
     """Engines as detached child processes with pid files and logs below the state directory.
 
-    A process is ours when its command line names the program and a file below our state
-    directory's ``current``: a lost or stale pid file misleads nobody.
+    A process is ours when it is the program itself, or what leads into its engine root, and was
+    started with a file below our state directory's ``current``: a lost or stale pid file
+    misleads nobody, and neither does an editor that has such a file open.
     """
 
     def __init__(
@@ -114,26 +122,24 @@ class Children:
     def start(self, name: str, command: tuple[str, ...], note: str) -> None:
         """Start it detached; what is left of an earlier one is ended first."""
         self.stop(name)
-        self._run.mkdir(mode=0o750, parents=True, exist_ok=True)
         log = self.log(name)
-        log_size = log.stat().st_size if log.exists() else 0
-        try:
+        with _translated(self._run):
+            self._run.mkdir(mode=0o750, parents=True, exist_ok=True)
+            log_size = log.stat().st_size if log.exists() else 0
             (self._run / f"{name}.begin").write_text(f"{log_size}\n", encoding="ascii")
             (self._state / "log" / f"{name}.started").write_text(f"{note}\n", encoding="ascii")
-        except OSError as error:
-            raise errors.HostError(
-                f"cannot write below {self._run} or {log.parent}: {error.strerror}",
-                hint="run sbcctl as root, and see whether there is space",
-            ) from error
         argv = (Path(command[0]).name, *command[1:])
         pid = process.start(argv, log=log, root=self._root, netns=self._netns)
-        (self._run / f"{name}.pid").write_text(f"{pid}\n", encoding="ascii")
+        with _translated(self._run):
+            (self._run / f"{name}.pid").write_text(f"{pid}\n", encoding="ascii")
 
     def stop(self, name: str) -> None:
         """End every process of it, workers without a leader included."""
+        # First what may fail: an engine is not ended when no new one could be noted after it.
+        with _translated(self._run):
+            (self._run / f"{name}.pid").unlink(missing_ok=True)
         for group in sorted({process.group_of(pid) or pid for pid in self._ours(name)}):
             process.stop(group, timeout=_STOP_SECONDS)
-        (self._run / f"{name}.pid").unlink(missing_ok=True)
 
     def end_leftovers(self, name: str) -> None:
         """End workers without a leader."""
@@ -159,11 +165,16 @@ class Children:
     def install_units(self, units: tuple[tuple[str, str], ...]) -> None:
         """There are no units without systemd."""
 
+    def remove_units(self) -> None:
+        """There are no units without systemd."""
+
     def _is_ours(self, pid: int, name: str) -> bool:
-        line = process.command_line(pid)
-        current = f"{self._state}/current/"
-        return any(Path(word).name == name for word in line) and any(
-            current in word for word in line
+        line = engine_words(process.command_line(pid))
+        current = f"{self._state}/current/{name}/"
+        return Path(line[0] if line else "").name == name and any(
+            # The bare path, or the value of --config-file=.
+            word.partition("=")[2].startswith(current) or word.startswith(current)
+            for word in line[1:]
         )
 
     def _ours(self, name: str) -> tuple[int, ...]:
@@ -171,10 +182,11 @@ class Children:
 
 
 class Systemd:
-    """Engines as systemd units, installed from the generation."""
+    """Engines as systemd units, installed from the generation into the folder ``units``."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, units: Path = UNIT_FOLDER) -> None:
         self._state = state
+        self._units = units
 
     def status(self, name: str) -> Status:
         """What systemd says about the unit."""
@@ -194,7 +206,8 @@ class Systemd:
         """Start the unit, now and at every boot; its ExecStart is the command."""
         del command
         path = self._state / "log" / f"{name}.started"
-        path.write_text(f"{note}\n", encoding="ascii")
+        with _translated(path):
+            path.write_text(f"{note}\n", encoding="ascii")
         self._systemctl("enable", _unit(name))
         self._systemctl("restart", _unit(name))
 
@@ -220,22 +233,30 @@ class Systemd:
         """The units as they are installed."""
         found = []
         for name in ("kamailio", "rtpengine"):
-            content = _read_bytes(UNIT_FOLDER / _unit(name))
+            content = _read_bytes(self._units / _unit(name))
             found.append((f"systemd/{_unit(name)}", plan.digest_of(content)))
         return tuple(found)
 
     def install_units(self, units: tuple[tuple[str, str], ...]) -> None:
         """Write the units and let systemd read them."""
         for path, text in units:
-            target = UNIT_FOLDER / Path(path).name
+            target = self._units / Path(path).name
             beside = target.with_name(f".{target.name}.new")
-            try:
+            with _translated(target):
                 beside.write_text(text, encoding="utf-8")
                 beside.replace(target)
-            except OSError as error:
-                raise errors.HostError(
-                    f"cannot write {target}: {error.strerror}", hint="run sbcctl as root"
-                ) from error
+        self._systemctl("daemon-reload")
+
+    def remove_units(self) -> None:
+        """Disable and remove the units that are there; both have been stopped before."""
+        names = [_unit(name) for name in ("kamailio", "rtpengine")]
+        there = [name for name in names if (self._units / name).exists()]
+        if not there:
+            return
+        self._systemctl("disable", *there)
+        for name in there:
+            with _translated(self._units / name):
+                (self._units / name).unlink(missing_ok=True)
         self._systemctl("daemon-reload")
 
     def _systemctl(self, *arguments: str) -> None:
@@ -294,12 +315,36 @@ def _unit(name: str) -> str:
     return f"sbcctl-{name}.service"
 
 
-def _from_program(line: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """The words from the program on, without what leads into an engine root."""
-    for index, word in enumerate(line):
-        if Path(word).name == name:
-            return (name, *line[index + 1 :])
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Say which path refused to be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.HostError(
+            f"cannot write {error.filename or path}: {(error.strerror or str(error)).lower()}",
+            hint="run sbcctl as root, and see what is in the way there and whether there is space",
+        ) from error
+
+
+def engine_words(line: tuple[str, ...]) -> tuple[str, ...]:
+    """A command line from the engine's own program on.
+
+    ``process.start`` begins with env, goes through nsenter into a network namespace and through
+    bwrap into an engine root; bwrap stays as the parent of what it runs.
+    """
+    while line and Path(line[0]).name in ("env", "nsenter"):
+        words = iter(line[1:])
+        line = tuple(itertools.dropwhile(lambda word: word.startswith("--"), words))
+    if line and Path(line[0]).name == "bwrap" and "--" in line:
+        line = line[line.index("--") + 1 :]
     return line
+
+
+def _from_program(line: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The words an engine was started with, the program by its bare name."""
+    words = engine_words(line)
+    return (name, *words[1:]) if words and Path(words[0]).name == name else line
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -171,6 +171,11 @@ def start(
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
+    except OSError as error:
+        raise errors.HostError(
+            f"{argv[0]} could not be started: {error.strerror}",
+            hint="see the limits of memory and processes on this machine",
+        ) from error
     finally:
         os.close(target)
 
@@ -228,6 +233,10 @@ def _signal_group(pid: int, number: signal.Signals) -> bool:
         os.killpg(pid, number)
     except ProcessLookupError:
         return False
+    except PermissionError as error:
+        raise errors.HostError(
+            f"may not end process {pid}: it belongs to somebody else", hint="run sbcctl as root"
+        ) from error
     return True
 
 

@@ -56,12 +56,16 @@ class Stored:
         digest: Digest of what was written.
         generation: What lies there now.
         drifted: Paths of files that are no longer what was written, sorted.
+        missing: Those of them that are not there at all, or cannot be read.
+        written: Path and digest of every file as it was written.
     """
 
     name: str
     digest: str
     generation: generations.Generation
     drifted: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +187,13 @@ class Store:
         if manifest is None:
             return None
         folder = self.state / "generations" / name
-        files, drifted = [], []
+        files, drifted, missing = [], [], []
         for entry in manifest.files:
             try:
                 content = (folder / entry.path).read_bytes()
             except OSError:
                 content = b""
+                missing.append(entry.path)
             if hashlib.sha256(content).hexdigest() != entry.sha256:
                 drifted.append(entry.path)
             files.append(
@@ -202,8 +207,18 @@ class Store:
             )
         generation = generations.Generation(files=tuple(files), skeleton=manifest.skeleton)
         return Stored(
-            name=name, digest=manifest.digest, generation=generation, drifted=tuple(drifted)
+            name=name,
+            digest=manifest.digest,
+            generation=generation,
+            drifted=tuple(drifted),
+            missing=tuple(missing),
+            written=tuple((entry.path, entry.sha256) for entry in manifest.files),
         )
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all generations, finished or not, sorted."""
+        with _translated(self.state, "read"):
+            return tuple(sorted(path.name for path in (self.state / "generations").iterdir()))
 
     def current(self) -> str | None:
         """Name of the committed generation."""
@@ -223,10 +238,10 @@ class Store:
             self._stamp(self.state / "generations" / name)
         self._link("current", None if name is None else f"generations/{name}")
 
-    def mark_good(self, name: str) -> None:
-        """Remember that this generation was observed to work."""
+    def mark_good(self, name: str | None) -> None:
+        """Remember that this generation was observed to work; None: that none was."""
         if self.last_known_good() != name:
-            self._link("last-known-good", f"generations/{name}")
+            self._link("last-known-good", None if name is None else f"generations/{name}")
 
     def discard(self, name: str) -> None:
         """Remove a staged generation that came to nothing; one in use stays."""

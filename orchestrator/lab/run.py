@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator import errors
+from orchestrator import announce, errors
 from orchestrator.lab import addresses, preflight, scenarios, stage, story, tls, world
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Lab:
     """
 
     def __init__(
-        self, engines: str, made: world.World, actors: stage.Lab, progress: world.Progress
+        self, engines: str, made: world.World, actors: stage.Lab, progress: announce.Progress
     ) -> None:
         self.engines = engines
         self.world = made
@@ -104,7 +104,7 @@ def find_scenarios(names: Iterable[str]) -> tuple[story.Scenario, ...]:
 
 
 def open_lab(
-    settings: Settings, progress: world.Progress, play: Callable[[Lab], Awaitable[T]]
+    settings: Settings, progress: announce.Progress, play: Callable[[Lab], Awaitable[T]]
 ) -> T:
     """Build a lab in which the SBC of *settings* serves, call *play* with it, and end it.
 
@@ -136,7 +136,7 @@ async def tell(lab: Lab, wanted: Iterable[story.Scenario]) -> Result:
     return Result(lab.engines, tuple(outcomes), time.monotonic() - began)
 
 
-async def _apply(made: world.World, site: Path, progress: world.Progress) -> None:
+async def _apply(made: world.World, site: Path, progress: announce.Progress) -> None:
     """Apply the site with the real command, and once more: then there is nothing to do."""
     env = {addresses.PHONE_PASSWORD_VARIABLE: addresses.PHONE_PASSWORD}
     with progress.step("apply", f"{site.parent.name}/{site.name} (certificate by ACME)") as step:

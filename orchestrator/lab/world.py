@@ -16,12 +16,11 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from orchestrator import errors
+from orchestrator import announce, errors
 from orchestrator.host import network, process, sandbox
 from orchestrator.lab import addresses, authority, command, internet
 
@@ -39,20 +38,6 @@ _PATIENCE = 15.0
 _POLL = 0.02
 
 
-class Noted(Protocol):
-    """A step under way, to which a few words can be added."""
-
-    def note(self, text: str) -> None:
-        """Say what came of it."""
-
-
-class Progress(Protocol):
-    """Who is told how far we are; console.Console is one."""
-
-    def step(self, name: str, text: str) -> AbstractContextManager[Noted]:
-        """Announce a step; it is over when the context is left."""
-
-
 class World:
     """One world, from :meth:`up` to :meth:`down`; also a context manager.
 
@@ -68,7 +53,7 @@ class World:
         acme_root: PEM file of the root above the SBC's certificate; there after :meth:`up`.
     """
 
-    def __init__(self, *, progress: Progress, engine_root: str | None = None) -> None:
+    def __init__(self, *, progress: announce.Progress, engine_root: str | None = None) -> None:
         self._progress = progress
         self._engine_root = engine_root
         self._servers: list[int] = []
