@@ -6,8 +6,10 @@ Nothing is changed in here. An engine that is down or silent is something observ
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -129,9 +131,15 @@ def _see_kamailio(
     status = machine.supervisor.status("kamailio")
     if not status.running:
         return plan.KamailioSeen(version=facts.kamailio)
+    loaded = notes.read_loaded(machine.run)
+    held = None
     try:
-        skeleton = kamailio.running_skeleton(machine.rpc)
-        held = kamailio.destinations(machine.rpc)
+        timer = wanted.answer_seconds(generation)
+        skeleton = kamailio.running_skeleton(machine.rpc, timer=timer)
+        ours = skeleton == generation.skeleton
+        with suppress(kamailio_rpc.AnswerTooLarge):
+            held = kamailio.destinations(machine.rpc)
+        differing = tuple(_differing(machine, generation, frozenset(loaded))) if ours else ()
     except errors.EngineSilent:
         return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
     return plan.KamailioSeen(
@@ -140,10 +148,21 @@ def _see_kamailio(
         answering=True,
         command=status.command,
         skeleton=skeleton,
-        loaded=notes.read_loaded(machine.run),
-        destinations=tuple((held.set_id, held.uri) for held in held),
-        served=_served(generation) if skeleton == generation.skeleton else None,
+        loaded=loaded,
+        destinations=None if held is None else tuple((held.set_id, held.uri) for held in held),
+        differing=differing,
+        served=_served(generation) if ours else None,
     )
+
+
+def _differing(
+    machine: Machine, generation: generations.Generation, loaded: frozenset[tuple[str, str]]
+) -> Iterator[str]:
+    """Paths of what Kamailio was made to read and does not hold; other files need no look."""
+    for file in _read_back(generation):
+        with suppress(kamailio_rpc.AnswerTooLarge):
+            if (file.path, file.digest) in loaded and not _holds(machine, generation, file):
+                yield file.path
 
 
 def _see_rtpengine(machine: Machine) -> plan.RtpengineSeen:
@@ -300,38 +319,78 @@ def _parsed(text: str) -> tuple[str, str, int]:
 # -- after a change -------------------------------------------------------------------------
 
 
-def find_differences(machine: Machine, generation: generations.Generation) -> tuple[str, ...]:
-    """Ask the running engines what they hold; say where it is not what was asked for.
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What the running engines hold, compared with what was written.
+
+    Attributes:
+        differences: Where it is something else, as sentences.
+        unseen: What could not be compared, as sentences.
+    """
+
+    differences: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
+
+
+def read_back(machine: Machine, generation: generations.Generation) -> ReadBack:
+    """Ask the running engines what they hold.
 
     Raises:
         EngineSilent: An engine does not answer.
     """
     found: list[str] = []
+    unseen: list[str] = []
     if kamailio.running_skeleton(machine.rpc) != generation.skeleton:
         found.append("Kamailio runs another configuration than the one written")
     lost = wanted.sockets(generation) - kamailio.read_sockets(machine.rpc)
     if lost:
         found.append(f"Kamailio does not listen on {', '.join(sorted(lost))}")
+    try:
+        found += _destination_differences(machine, generation)
+    except kamailio_rpc.AnswerTooLarge:
+        count = len(wanted.destinations(generation))
+        unseen.append(f"Kamailio's {count} destinations are too many to be read back")
+    for file in _read_back(generation):
+        try:
+            if not _holds(machine, generation, file):
+                found.append(f"Kamailio holds something else than {file.path}")
+        except kamailio_rpc.AnswerTooLarge:
+            unseen.append(f"Kamailio holds too much of {file.path} for it to be read back")
+    machine.media.ping()
+    return ReadBack(tuple(found), tuple(unseen))
+
+
+def _destination_differences(
+    machine: Machine, generation: generations.Generation
+) -> Iterator[str]:
     held = {(held.set_id, held.uri) for held in kamailio.destinations(machine.rpc)}
     asked = set(wanted.destinations(generation))
     if dropped := sorted(uri for _, uri in asked - held):
         names = ", ".join(dropped)
-        found.append(f"Kamailio dropped {names}: most likely the name does not resolve")
+        yield f"Kamailio dropped {names}: most likely the name does not resolve"
     if left := sorted(uri for _, uri in held - asked):
-        found.append(f"Kamailio still holds {', '.join(left)}")
-    found += _table_differences(machine, generation)
-    machine.media.ping()
-    return tuple(found)
+        yield f"Kamailio still holds {', '.join(left)}"
 
 
-def _table_differences(machine: Machine, generation: generations.Generation) -> list[str]:
-    """Tables whose running values are not the written ones; a sample of each is compared."""
-    found = []
-    for file in generation.files:
-        if file.effect is not generations.Effect.TABLE_RELOAD:
-            continue
-        for key, value in wanted.table_rows(file)[:_SAMPLED_ROWS]:
-            if kamailio.table_value(machine.rpc, file.table, key) != value:
-                found.append(f"Kamailio's table {file.table} does not hold what was written")
-                break
-    return found
+def _read_back(generation: generations.Generation) -> tuple[generations.File, ...]:
+    """The data files of which Kamailio tells whole what it holds: tables and addresses."""
+    effects = (generations.Effect.TABLE_RELOAD, generations.Effect.ADDRESSES_RELOAD)
+    return tuple(file for file in generation.files if file.effect in effects)
+
+
+def _holds(machine: Machine, generation: generations.Generation, file: generations.File) -> bool:
+    """Whether Kamailio holds what the file says, no row more and none less.
+
+    A table too large for one answer is compared by its size and its first rows.
+    """
+    if file.effect is generations.Effect.ADDRESSES_RELOAD:
+        held = {astuple(held) for held in kamailio.allowed_addresses(machine.rpc)}
+        return held == wanted.addresses(generation)
+    rows = dict(wanted.table_rows(file))
+    try:
+        return kamailio.table_rows(machine.rpc, file.table) == rows
+    except kamailio_rpc.AnswerTooLarge:
+        return kamailio.table_size(machine.rpc, file.table) == len(rows) and all(
+            kamailio.table_value(machine.rpc, file.table, key) == value
+            for key, value in itertools.islice(rows.items(), _SAMPLED_ROWS)
+        )

@@ -84,7 +84,10 @@ class KamailioSeen:
         command: The words it was started with, from the program on.
         skeleton: What it says it was started with.
         loaded: Path and digest of each data file it was made to read, sorted.
-        destinations: Dispatcher set and URI of each destination it holds, sorted.
+        destinations: Dispatcher set and URI of each destination it holds, sorted; None when it
+            has too many to tell.
+        differing: Paths of tables and addresses of which it holds something else than what it
+            was made to read, sorted.
         served: Serial of the certificate it presents on the wire, None when it could not be seen.
     """
 
@@ -94,7 +97,8 @@ class KamailioSeen:
     command: tuple[str, ...] = ()
     skeleton: str = ""
     loaded: tuple[tuple[str, str], ...] = ()
-    destinations: tuple[tuple[int, str], ...] = ()
+    destinations: tuple[tuple[int, str], ...] | None = ()
+    differing: tuple[str, ...] = ()
     served: int | None = None
 
 
@@ -329,8 +333,10 @@ def _reload_steps(
         reason = "" if loaded.get(file.path) == file.digest else f"{file.path} changed"
         if kind is Kind.RELOAD_TLS and stale_certificate:
             reason = "the certificate changed"
-        elif kind is Kind.RELOAD_DISPATCHER and seen.destinations != destinations:
+        elif kind is Kind.RELOAD_DISPATCHER and seen.destinations not in (None, destinations):
             reason = reason or "Kamailio holds other destinations"
+        elif file.path in seen.differing:
+            reason = reason or f"Kamailio holds something else than {file.path}"
         if reason:
             steps.append(Step(kind, reason, subject=file.table, path=file.path))
     return tuple(steps)

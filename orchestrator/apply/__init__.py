@@ -112,7 +112,7 @@ def _apply_locked(
     doing = change.Change(machine, progress, generation, new_certificate)
     try:
         doing.carry_out(todo)
-        doing.read_back()
+        unseen = doing.read_back()
         machine.store.mark_good(name)
     # The one handler in here that is broad: the engines are between two generations, whatever
     # it was that failed. It restores and lets the failure go on.
@@ -121,6 +121,7 @@ def _apply_locked(
         raise
     warnings = (
         *_certificate_warnings(seen),
+        *unseen,
         *_clean_up(machine),
         *_ask_around(machine, progress, generation),
     )

@@ -6,6 +6,7 @@ holds now. Letters of dispatcher states and names of RPC methods stay in this fi
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,16 @@ class Destination:
     set_id: int
     uri: str
     state: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Allowed:
+    """One row of the allowed source addresses; ``network`` as ``192.0.2.20/32``."""
+
+    group: int
+    network: str
+    port: int
+    tag: str
 
 
 def probe_facts(root: process.EngineRoot | None) -> Program:
@@ -149,10 +160,17 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def running_skeleton(rpc: kamailio_rpc.Rpc) -> str:
-    """Which skeleton the running Kamailio was started with; empty when it is not ours."""
+def running_skeleton(rpc: kamailio_rpc.Rpc, *, timer: float | None = None) -> str:
+    """Which skeleton the running Kamailio was started with; empty when it is not ours.
+
+    Args:
+        rpc: The running Kamailio.
+        timer: Where it may still be busy: tm's ``fr_timer`` in seconds. Somebody may have ended
+            an sbcctl while Kamailio's one RPC worker waits for an answer to OPTIONS.
+    """
+    patience = None if timer is None else max(rpc.timeout, timer + _UAC_MARGIN)
     try:
-        return str(rpc.call("cfg.get", "sbc", "skeleton"))
+        return str(rpc.call("cfg.get", "sbc", "skeleton", timeout=patience))
     except errors.EngineRefused:
         return ""
 
@@ -180,11 +198,13 @@ def reload_tls(rpc: kamailio_rpc.Rpc) -> None:
 def destinations(rpc: kamailio_rpc.Rpc) -> tuple[Destination, ...]:
     """Every destination Kamailio holds, sorted; none is an empty tuple.
 
+    The short answer leaves the attributes out: about 650 destinations fit a datagram then.
+
     Raises:
-        EngineSilent: Also when there are so many that the answer does not fit a datagram.
+        AnswerTooLarge: There are so many that the answer does not fit a datagram.
     """
     try:
-        result = rpc.call("dispatcher.list")
+        result = rpc.call("dispatcher.list", "short")
     except errors.EngineRefused as refusal:
         if "no destination" in refusal.words.lower():
             return ()
@@ -207,6 +227,56 @@ def _parts(value: kamailio_rpc.Json, key: str) -> Iterator[dict[str, kamailio_rp
     for part in below if isinstance(below, list) else [below]:
         if isinstance(part, dict):
             yield part
+
+
+def table_rows(rpc: kamailio_rpc.Rpc, table: str) -> dict[str, str] | None:
+    """Every key and value of an htable; None when there is no such table.
+
+    Raises:
+        AnswerTooLarge: It has so many rows that the answer does not fit a datagram.
+    """
+    try:
+        result = rpc.call("htable.dump", table)
+    except kamailio_rpc.AnswerTooLarge:
+        raise
+    except errors.EngineRefused:
+        return None
+    return {
+        str(held.get("name")): str(held.get("value"))
+        for entry in (result if isinstance(result, list) else [result])
+        for held in _parts(entry, "slot")
+    }
+
+
+def table_size(rpc: kamailio_rpc.Rpc, table: str) -> int:
+    """How many rows an htable has; none when there is no such table."""
+    result = rpc.call("htable.stats")
+    for entry in result if isinstance(result, list) else [result]:
+        if isinstance(entry, dict) and entry.get("name") == table:
+            return int(str(entry.get("all", 0)))
+    return 0
+
+
+def allowed_addresses(rpc: kamailio_rpc.Rpc) -> frozenset[Allowed]:
+    """The source addresses Kamailio lets in.
+
+    It keeps single addresses and networks apart, and this puts them together again.
+
+    Raises:
+        AnswerTooLarge: There are so many that the answer does not fit a datagram.
+    """
+    found: set[Allowed] = set()
+    for method in ("permissions.addressDump", "permissions.subnetDump"):
+        result = rpc.call(method)
+        for entry in result if isinstance(result, list) else [result]:
+            for held in _parts(entry, "item"):
+                assert isinstance(entry, dict)
+                address = str(held.get("ip")).strip("[]")
+                whole = f"{address}/{held['mask']}" if "mask" in held else address
+                network = ipaddress.ip_network(whole, strict=False)
+                port, tag = int(str(held.get("port", 0))), str(held.get("tag") or "")
+                found.add(Allowed(int(str(entry.get("group"))), str(network), port, tag))
+    return frozenset(found)
 
 
 def table_value(rpc: kamailio_rpc.Rpc, table: str, key: str) -> str | None:

@@ -4,8 +4,11 @@ What facts/engines.md section 1 found, and what follows from it here:
 
 1. The socket's file mode is the authentication; a caller binds a path of its own, beside
    Kamailio's, or there is no way for the answer.
-2. Request and answer are one datagram of at most 65,456 bytes. A larger answer is never sent,
-   so every call has a time limit.
+2. A request is one datagram of at most 65,456 bytes, an answer one of at most 131,072 (both
+   generations, measured). A larger answer is never sent, so every call has a time limit. Behind
+   a question whose answer may grow a second, small one is sent; when only that is answered, the
+   first answer was too large. One worker answers in order, so this tells "too large" from
+   "silent" for sure and at once.
 3. Some methods end the server (``core.kill``, ``modparam.list``): what is not on the list below
    is not sent.
 4. One worker answers, and overlapping reloads corrupt memory: reloads hold a lock. Kamailio
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import os
 import socket
 import time
@@ -29,8 +33,8 @@ from jsonrpclib import jsonrpc
 
 from orchestrator import errors
 
-LARGEST_DATAGRAM = 65_456
-"""Bytes of the largest request or answer (engines.md 1.1)."""
+LARGEST_ANSWER = 131_072
+"""Bytes of the largest answer Kamailio sends."""
 
 RELOADS = frozenset(
     {"dispatcher.reload", "htable.reload", "permissions.addressReload", "tls.reload"}
@@ -44,6 +48,7 @@ ALLOWED = RELOADS | {
     "core.version",
     "dispatcher.list",
     "dispatcher.set_state",
+    "htable.dump",
     "htable.get",
     "htable.listTables",
     "htable.stats",
@@ -60,6 +65,12 @@ ALLOWED = RELOADS | {
 }
 """Everything sbcctl ever asks of Kamailio."""
 
+_GROWING = frozenset(
+    {"dispatcher.list", "htable.dump", "permissions.addressDump", "permissions.subnetDump"}
+)
+"""Methods whose answer grows with the site."""
+
+_FENCE = "sbcctl-fence"
 _RELOAD_PATIENCE = 12.0
 _RELOAD_PAUSE = 0.5
 _PATH_LIMIT = 107
@@ -69,12 +80,21 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 """What JSON can hold."""
 
 
+class AnswerTooLarge(errors.EngineRefused):
+    """Kamailio has an answer, but no datagram can carry it."""
+
+
+class _Unsent(Exception):
+    """The answer to the fence came, and none to the question before it."""
+
+
 class _Datagram:
     """A transport for jsonrpclib: one request, one answer, on a socket of our own."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, *, fenced: bool) -> None:
         self._path = path
         self._timeout = timeout
+        self._fenced = fenced
 
     def push_headers(self, headers: object) -> None:
         """There are no headers in a datagram."""
@@ -86,20 +106,38 @@ class _Datagram:
         """Each request closes its own socket."""
 
     def request(self, host: object, handler: object, request_body: str, verbose: object) -> str:
-        """Send the request and return the answer; OSError and TimeoutError go to the caller."""
+        """Send the request and return the answer; OSError, _Unsent go to the caller."""
         del host, handler, verbose
         own = self._path.with_name(f".rpc-{os.getpid()}-{next(_numbers)}")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
             asking.settimeout(self._timeout)
-            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * LARGEST_DATAGRAM)
             try:
                 asking.bind(str(own))
                 asking.connect(str(self._path))
                 asking.send(request_body.encode())
-                return asking.recv(LARGEST_DATAGRAM + 1).decode("utf-8", "replace")
+                if self._fenced:
+                    asking.send(_fence())
+                answer = asking.recv(LARGEST_ANSWER + 1).decode("utf-8", "replace")
+                if self._fenced:
+                    if _is_fence(answer):
+                        raise _Unsent
+                    asking.recv(LARGEST_ANSWER + 1)
+                return answer
             finally:
                 with suppress(FileNotFoundError):
                     own.unlink()
+
+
+def _fence() -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": "core.uptime", "id": _FENCE}).encode()
+
+
+def _is_fence(answer: str) -> bool:
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("id") == _FENCE
 
 
 class Rpc:
@@ -120,6 +158,7 @@ class Rpc:
         Raises:
             ValueError: The method is not on the list: a fault of ours.
             EngineRefused: Kamailio answered no; its words and code are kept.
+            AnswerTooLarge: It has an answer that does not fit a datagram.
             EngineSilent: Nobody listens there, or no answer came in time.
             HostError: The socket may not be used by us.
         """
@@ -143,11 +182,17 @@ class Rpc:
                 f"the path {self.path} is too long for a unix socket",
                 hint="use a shorter --run-dir, such as /run/sbcctl",
             )
-        proxy = jsonrpclib.ServerProxy("http://kamailio", transport=_Datagram(self.path, timeout))
+        transport = _Datagram(self.path, timeout, fenced=method in _GROWING)
+        proxy = jsonrpclib.ServerProxy("http://kamailio", transport=transport)
         try:
             result: Json = getattr(proxy, method)(*parameters)
         except jsonrpc.ProtocolError as error:
             raise _refused(method, error) from error
+        except _Unsent as error:
+            raise AnswerTooLarge(
+                f"Kamailio's answer to {method} is larger than {LARGEST_ANSWER} bytes",
+                hint="Kamailio goes on, but this cannot be read back; the site is very large",
+            ) from error
         except (FileNotFoundError, ConnectionError) as error:
             raise errors.EngineSilent(
                 f"Kamailio does not listen on {self.path}",
@@ -156,7 +201,7 @@ class Rpc:
         except TimeoutError as error:
             raise errors.EngineSilent(
                 f"Kamailio did not answer {method} within {timeout:g} s",
-                hint=f"it is busy or hangs; see its log, and try: sbcctl status ({self.path})",
+                hint=f"it is busy or hangs; see its log ({self.path})",
             ) from error
         except OSError as error:
             raise errors.HostError(

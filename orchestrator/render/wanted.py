@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from orchestrator.render import generation as generations
 
@@ -15,6 +16,7 @@ KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
 RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
 RTPENGINE_CONFIG = "rtpengine/rtpengine.conf"
 DISPATCHER_LIST = "kamailio/dispatcher.list"
+ADDRESSES_LIST = "kamailio/addresses.list"
 KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
 
 RELOADED = (
@@ -105,6 +107,18 @@ def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
         if len(columns) >= _TABLE_COLUMNS:
             rows.append((columns[1], columns[4]))
     return tuple(rows)
+
+
+def addresses(generation: generations.Generation) -> frozenset[tuple[int, str, int, str]]:
+    """Group, network, port and tag of each allowed source address."""
+    rows = set()
+    for line in generation.file(ADDRESSES_LIST).text.splitlines():
+        words = line.split()
+        if words and not line.startswith("#"):
+            group, address, prefix, port, tag = words
+            network = ip_network(f"{address.strip('[]')}/{prefix}", strict=False)
+            rows.add((int(group), str(network), int(port), tag))
+    return frozenset(rows)
 
 
 def start_command(generation: generations.Generation, unit: str) -> tuple[str, ...]:
