@@ -22,7 +22,7 @@ from orchestrator.engines import (
     rtpengine,
     supervisor,
 )
-from orchestrator.host import network, notes, process, store
+from orchestrator.host import notes, process, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -221,10 +221,12 @@ def see_certificate(
         except ValueError:
             installed = None
     source_files = site.certificate.files
-    offer = _offered_files(site, source_files, now) if source_files else _lineage(machine, site)
-    if offer is not None and source_files is None:
-        unfit = certificate.find_faults(offer.chain, offer.key, name=site.teams.fqdn, now=now)
-        offer = None if unfit else offer
+    offer: Offer | None
+    if source_files:
+        offer = _offered_files(site, source_files, now)
+    else:
+        offer, foreign = _lineage(machine, site, now)
+        faults += foreign
     if offer is not None and held == (offer.chain, offer.key):
         offer = None
     seen = plan.CertificateSeen(
@@ -244,9 +246,18 @@ def see_installed_certificate(machine: Machine) -> plan.CertificateSeen:
     return plan.CertificateSeen(source="files", installed=installed)
 
 
-def _lineage(machine: Machine, site: model.Site) -> Offer | None:
+def _lineage(
+    machine: Machine, site: model.Site, now: dt.datetime
+) -> tuple[Offer | None, tuple[str, ...]]:
+    """What certbot has, if it can serve; else, and what speaks against it: another CA."""
     lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
-    return Offer(lineage.chain, lineage.key) if lineage else None
+    if lineage is None:
+        return None, ()
+    asked = site.certificate.acme.directory if site.certificate.acme else ""
+    if lineage.directory not in ("", asked):
+        return None, (f"it is from {lineage.directory}, and site.yaml names another CA",)
+    unfit = certificate.find_faults(lineage.chain, lineage.key, name=site.teams.fqdn, now=now)
+    return None if unfit else Offer(lineage.chain, lineage.key), ()
 
 
 def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.datetime) -> Offer:
@@ -274,46 +285,6 @@ def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.date
             )
         )
     return offer
-
-
-# -- before a start -------------------------------------------------------------------------
-
-
-def check_sockets(machine: Machine, generation: generations.Generation) -> None:
-    """Make sure that the sockets can be bound which no engine of ours holds yet.
-
-    Raises:
-        HostError: An address is not on this machine, or somebody else has the port.
-    """
-    sockets = [_parsed(text) for text in sorted(wanted.sockets(generation))]
-    here = network.addresses()
-    for _, address, _ in sockets:
-        if address not in here:
-            raise errors.HostError(
-                f"the address {address} is not on this machine",
-                hint="see node in site.yaml: public_address, private_address, trunk_address;"
-                " this machine has " + ", ".join(sorted(here)),
-            )
-    held: frozenset[str] = frozenset()
-    if machine.supervisor.status("kamailio").running:
-        try:
-            held = kamailio.read_sockets(machine.rpc)
-        except errors.EngineError:
-            return
-    for transport, address, port in sockets:
-        if (
-            f"{transport}:{address}:{port}" not in held
-            and f"{transport}:[{address}]:{port}" not in held
-        ):
-            supervisor.check_free(transport, address, port)
-    if not machine.supervisor.status("rtpengine").running:
-        supervisor.check_free("udp", "127.0.0.1", model.NG_PORT)
-
-
-def _parsed(text: str) -> tuple[str, str, int]:
-    transport, _, rest = text.partition(":")
-    address, _, port = rest.rpartition(":")
-    return transport, address.strip("[]"), int(port)
 
 
 # -- after a change -------------------------------------------------------------------------

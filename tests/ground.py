@@ -25,10 +25,12 @@ NAMES = {
     "sbc.example.com": "203.0.113.10",
     "pbx.example.com": "192.0.2.20",
     "acme.example.net": "198.51.100.80",
+    "acme2.example.net": "198.51.100.81",
 }
 ADDRESSES = (
     *TEAMS,
-    *("203.0.113.10", "192.0.2.10", "192.0.2.20", "198.51.100.80", "127.0.0.53"),
+    *("203.0.113.10", "192.0.2.10", "192.0.2.20", "198.51.100.80", "198.51.100.81"),
+    "127.0.0.53",
 )
 SITE = """
 version: 1
@@ -141,28 +143,29 @@ class Ground:
             *self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code
         )
 
-    def start_acme(self) -> None:
-        """Run a real ACME CA (pebble) at https://acme.example.net/dir, trusted by this machine."""
-        self.write_pair("acme", "acme.example.net", number=4)
+    def start_acme(self, host: str = "acme.example.net") -> None:
+        """Run a real ACME CA (pebble) at https://HOST/dir, trusted by this machine."""
+        self.write_pair(host, host, number=4)
+        address = NAMES[host]
         bundle = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes() + self.ca.pem
         (self.folder / "bundle.pem").write_bytes(bundle)
         config = {
             "pebble": {
-                "listenAddress": "198.51.100.80:443",
-                "managementListenAddress": "198.51.100.80:15000",
-                "certificate": f"{self.folder}/acme.chain",
-                "privateKey": f"{self.folder}/acme.key",
+                "listenAddress": f"{address}:443",
+                "managementListenAddress": f"{address}:15000",
+                "certificate": f"{self.folder}/{host}.chain",
+                "privateKey": f"{self.folder}/{host}.key",
                 "httpPort": 80,
                 "tlsPort": 443,
                 "ocspResponderURL": "",
             }
         }
-        (self.folder / "pebble.json").write_text(json.dumps(config))
+        (self.folder / f"{host}.json").write_text(json.dumps(config))
         self.run(
             *("mount", "--bind", f"{self.folder}/bundle.pem", "/etc/ssl/certs/ca-certificates.crt")
         )
         env = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
-        words = ("-config", f"{self.folder}/pebble.json", "-dnsserver", "127.0.0.53:53")
+        words = ("-config", f"{self.folder}/{host}.json", "-dnsserver", "127.0.0.53:53")
         pebble = self.start("pebble", *words, env=env)
         assert pebble.stdout
         while b"ACME directory available" not in pebble.stdout.readline():

@@ -73,6 +73,30 @@ def test_a_secret_that_is_not_there(machine):
     assert not machine.state.exists()
 
 
+def test_roots_that_cannot_be_used(machine):
+    """Kamailio reads them only when it starts, so they are read before anything is touched."""
+    roots = machine.folder / "ca.pem"
+    kept = roots.read_bytes()
+    roots.unlink()
+    ran = machine.apply(code=3)
+    assert not machine.state.exists()
+    assert (
+        f"site.yaml:8:18: error[unfit-roots]: {roots} cannot be used: no such file" in ran.stderr
+    )
+    roots.write_bytes(kept)
+    machine.apply()
+    runs = machine.processes("kamailio")
+    roots.write_bytes(kept.replace(b"A", b"!"))
+    machine.write_site(("engines: {", "engines: {workers: 3, "))
+    ran = machine.apply(code=3)
+    assert "cannot be used: it holds no certificates in PEM form" in ran.stderr
+    assert machine.processes("kamailio") == runs
+    roots.write_bytes(b"")
+    machine.apply(code=3)
+    roots.write_bytes(b"# a comment\n" + kept + kept)
+    machine.apply()
+
+
 def test_an_engine_that_dies_right_after_its_start(machine):
     """Its last words are shown, without clutter; once the cause is gone it starts again."""
     machine.apply()

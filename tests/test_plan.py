@@ -285,8 +285,8 @@ def test_what_is_asked_of_the_engines_is_read_from_the_files():
     assert wanted.teams_listener(generation) == ("203.0.113.10", 5061, "sbc.example.com")
     asked = dict(reversed(pair) for pair in wanted.destinations(generation))
     assert asked["sip:192.0.2.20:5060;transport=udp"] >= views.FIRST_TRUNK_SET
-    assert (1, "198.51.100.0/24", 0, "teams") not in wanted.addresses(generation)
-    assert (2, "192.0.2.20/32", 0, "office") in wanted.addresses(generation)
+    allowed = {(1, "198.51.100.0/24", 0, "teams"), (2, "192.0.2.20/32", 0, "office")}
+    assert wanted.addresses(generation) == allowed
     assert len(wanted.probes(generation)) == 4
     assert wanted.probes(generation)[0].socket == "tls:203.0.113.10:5061"
     assert 1 <= wanted.answer_seconds(generation) <= 10

@@ -2,7 +2,7 @@
 
 The order of things (DESIGN section 5)::
 
-    facts, secrets, files     read only; a failure here has touched nothing
+    facts, roots, secrets     read only; a failure here has touched nothing
     lock
     look -> plan              an empty plan ends here, nothing is written
     check sockets             addresses are here, ports are free
@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import back, change
+from orchestrator.apply import back, change, check
 from orchestrator.engines import certbot, certificate, kamailio
 from orchestrator.host import secrets
 from orchestrator.render import generation as generations
@@ -66,6 +66,7 @@ def apply(
     facts = observe.engine_facts(machine)
     if problems := plan.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
+    check.check_roots(site)
     phones = _phone_passwords(site, machine)
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
@@ -96,7 +97,7 @@ def _apply_locked(
     _make_run_directory(machine)
     for engine in ("kamailio", "rtpengine"):
         machine.supervisor.end_leftovers(engine)
-    observe.check_sockets(machine, generation)
+    check.check_sockets(machine, generation)
     before = back.Before(
         candidate=name,
         current=machine.store.current(),

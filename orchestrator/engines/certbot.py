@@ -25,6 +25,7 @@ _CLUTTER = re.compile(
     r"|Registering without|The Certificate Authority failed|Hint: The Certificate|- - -"
     r"|An unexpected error occurred)"
 )
+_SERVER = re.compile(r"^server\s*=\s*(\S+)\s*$", re.MULTILINE)
 _TAKEN = (
     "port {port} is taken on this machine: end what listens there, or set"
     " certificate.acme.http_port and forward port 80 to it"
@@ -55,10 +56,17 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What certbot has for a name: the PEM files as they are now."""
+    """What certbot has for a name: the PEM files as they are now.
+
+    Attributes:
+        chain: The certificate and those above it.
+        key: Its key.
+        directory: The ACME directory it is from, as certbot notes it; empty when unknown.
+    """
 
     chain: bytes
     key: bytes
+    directory: str = ""
 
 
 def read_lineage(directory: Path, fqdn: str) -> Lineage | None:
@@ -70,11 +78,15 @@ def read_lineage(directory: Path, fqdn: str) -> Lineage | None:
     """
     live = directory / "config" / "live" / fqdn
     try:
-        return Lineage(
-            chain=(live / "fullchain.pem").read_bytes(), key=(live / "privkey.pem").read_bytes()
-        )
+        chain, key = (live / "fullchain.pem").read_bytes(), (live / "privkey.pem").read_bytes()
     except OSError:
         return None
+    try:
+        noted = (directory / "config" / "renewal" / f"{fqdn}.conf").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        noted = ""
+    server = _SERVER.search(noted)
+    return Lineage(chain=chain, key=key, directory=server[1] if server else "")
 
 
 def obtain(directory: Path, fqdn: str, acme: model.Acme) -> Lineage:
@@ -97,7 +109,7 @@ def obtain(directory: Path, fqdn: str, acme: model.Acme) -> Lineage:
         _argv(directory, fqdn, acme), timeout=_SECONDS, env=_environment(), stdin=b""
     )
     after = read_lineage(directory, fqdn)
-    if after is None or after == before:
+    if after is None or (before is not None and after.chain == before.chain):
         raise _failure(ran, fqdn, acme)
     return after
 
@@ -122,7 +134,10 @@ def _argv(directory: Path, fqdn: str, acme: model.Acme) -> list[str]:
         *("--key-type", "rsa", "--rsa-key-size", "2048"),
         *("--cert-name", fqdn, "-d", fqdn),
         # A lineage that is there but was found unfit is replaced, not kept.
-        *("--force-renewal", "--no-random-sleep-on-renew", "--no-directory-hooks"),
+        # It may be from another CA: what serves is our own copy, which stays until the new one
+        # is proven, so a test certificate breaks nothing. Accounts are kept apart by CA.
+        *("--force-renewal", "--break-my-certs"),
+        *("--no-random-sleep-on-renew", "--no-directory-hooks"),
     ]
 
 

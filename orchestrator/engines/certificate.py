@@ -12,12 +12,22 @@ import socket
 import ssl
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from orchestrator import errors, plan
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises for a file that it cannot make sense of; not all are ValueErrors."""
 
 _LEAST_LIFE = dt.timedelta(hours=1)
 _SMALLEST_KEY = 2048
@@ -35,15 +45,36 @@ def find_faults(chain: bytes, key: bytes, *, name: str, now: dt.datetime) -> tup
     """
     try:
         certificates = x509.load_pem_x509_certificates(chain)
-    except ValueError:
+    except _UNREADABLE:
         return ("the chain holds no certificate in PEM form",)
     try:
         private = serialization.load_pem_private_key(key, password=None)
-    except (ValueError, TypeError):
+        public = _public_bytes(private.public_key())
+    except _UNREADABLE:
         return ("the key is not a private key in PEM form without a passphrase",)
+    try:
+        return tuple(_pair_faults(certificates, public, name, now))
+    except _UNREADABLE as strange:
+        return (f"the chain holds what cannot be read: {strange}",)
+
+
+def find_roots_fault(pem: bytes) -> str:
+    """Say why a file cannot stand for the roots a peer is judged by; empty when it can. Pure."""
+    try:
+        roots = x509.load_pem_x509_certificates(pem)
+        for root in roots:
+            root.public_key()
+    except _UNREADABLE:
+        return "it holds no certificates in PEM form, or one that cannot be read"
+    return ""
+
+
+def _pair_faults(
+    certificates: list[x509.Certificate], key: bytes, name: str, now: dt.datetime
+) -> list[str]:
     leaf = certificates[0]
     faults: list[str] = []
-    if _public_bytes(private.public_key()) != _public_bytes(leaf.public_key()):
+    if key != _public_bytes(leaf.public_key()):
         faults.append("the key does not belong to the certificate")
     public = leaf.public_key()
     if not isinstance(public, rsa.RSAPublicKey) or public.key_size < _SMALLEST_KEY:
@@ -56,17 +87,19 @@ def find_faults(chain: bytes, key: bytes, *, name: str, now: dt.datetime) -> tup
         faults.append("the certificate is not for TLS servers (serverAuth)")
     faults += _time_faults(leaf, now)
     faults += _chain_faults(certificates)
-    return tuple(faults)
+    return faults
 
 
 def read_pair(chain: bytes) -> plan.Pair:
     """What the plan must know about a certificate.
 
     Raises:
-        ValueError: The chain holds no certificate.
+        ValueError: The chain holds no certificate that can be read.
     """
-    leaf = x509.load_pem_x509_certificates(chain)[0]
-    return _pair(leaf)
+    try:
+        return _pair(x509.load_pem_x509_certificates(chain)[0])
+    except _UNREADABLE as strange:
+        raise ValueError(str(strange)) from strange
 
 
 def served(address: str, port: int, *, name: str, timeout: float = 3.0) -> plan.Pair:
@@ -101,7 +134,12 @@ def served(address: str, port: int, *, name: str, timeout: float = 3.0) -> plan.
         ) from error
     if not leaf:
         raise errors.EngineRefused(f"{address}:{port} presented no certificate")
-    return _pair(x509.load_der_x509_certificate(leaf))
+    try:
+        return _pair(x509.load_der_x509_certificate(leaf))
+    except _UNREADABLE as strange:
+        raise errors.EngineRefused(
+            f"{address}:{port} presented a certificate that cannot be read", words=str(strange)
+        ) from strange
 
 
 def _pair(leaf: x509.Certificate) -> plan.Pair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
 import rtpengine_ng as ng
@@ -13,6 +14,7 @@ _VERSION = re.compile(r"Version: (\d+)\.(\d+)")
 _PAUSES = (0.2, 0.3, 0.5)
 
 R = TypeVar("R", bound=ng.Reply)
+V = TypeVar("V")
 
 
 def probe_version(root: process.EngineRoot | None) -> tuple[int, int]:
@@ -50,7 +52,7 @@ class Rtpengine:
             EngineSilent: No answer in time, or nobody listens there.
             EngineRefused: It answered something else.
         """
-        self._ask(ng.Ping(), (patience,))
+        self._ask(ng.Ping(), (patience,), lambda pong: pong)
 
     def sessions(self) -> int:
         """How many calls it carries now.
@@ -59,12 +61,15 @@ class Rtpengine:
             EngineSilent: No answer in time, or nobody listens there.
             EngineRefused: It answered something else.
         """
-        return self._ask(ng.Statistics(), _PAUSES).sessions
+        return self._ask(ng.Statistics(), _PAUSES, lambda told: told.sessions)
 
-    def _ask(self, question: ng.Request[R], pauses: tuple[float, ...]) -> R:
+    def _ask(
+        self, question: ng.Request[R], pauses: tuple[float, ...], read: Callable[[R], V]
+    ) -> V:
+        """Ask, and read from the reply what is wanted: a reply may lack it."""
         try:
             with ng.Client(self._host, self._port, pauses=pauses) as client:
-                return client.ask(question)
+                return read(client.ask(question))
         except ng.NoAnswer as silent:
             raise errors.EngineSilent(
                 f"RTPEngine does not answer: {silent}",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import ground
 import lanes
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 pytestmark = [pytest.mark.engine]
 
@@ -38,15 +40,47 @@ def test_a_certificate_is_obtained_proven_and_served(machine):
     assert "ACME http-01" in ran.stderr
     key = (machine.state / "certificates/current/key.pem").read_text()
     assert "PRIVATE KEY" in key
-    shown = machine.run(
-        *("openssl", "x509", "-noout", "-text"),
-        *("-in", str(machine.state / "certificates/current/chain.pem")),
-    )
-    assert "DNS:sbc.example.com" in shown.stdout
-    assert "Public-Key: (2048 bit)" in shown.stdout
-    assert "Issuer: CN = Pebble" in shown.stdout
+    chain = (machine.state / "certificates/current/chain.pem").read_bytes()
+    leaf = x509.load_pem_x509_certificates(chain)[0]
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["sbc.example.com"]
+    public = leaf.public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    assert public.key_size == 2048
+    assert "CN=Pebble" in served_issuer(machine)
     again = machine.apply("--output", "json")
     assert json.loads(again.stdout)["steps"] == []
+
+
+def test_another_ca_means_another_certificate(machine):
+    """Let's Encrypt's staging and production: what one gave does not pass for the other's."""
+    machine.start_acme()
+    machine.apply()
+    first = served_issuer(machine)
+    machine.start_acme("acme2.example.net")
+    machine.write_site(
+        (FILES.format(folder=machine.folder), ACME.replace("acme.example", "acme2.example"))
+    )
+    ran = machine.apply("--output", "json")
+    steps = json.loads(ran.stdout)["steps"]
+    assert "install-certificate" in [step["kind"] for step in steps]
+    assert served_issuer(machine) != first
+    accounts = machine.state / "acme/config/accounts"
+    assert sorted(path.name for path in accounts.iterdir()) == [
+        "acme.example.net",
+        "acme2.example.net",
+    ]
+    again = machine.apply("--output", "json")
+    assert json.loads(again.stdout)["steps"] == []
+    machine.write_site((FILES.format(folder=machine.folder), ACME))
+    machine.apply()
+    assert served_issuer(machine) == first
+
+
+def served_issuer(machine: ground.Ground) -> str:
+    """Who signed the certificate in use."""
+    chain = (machine.state / "certificates/current/chain.pem").read_bytes()
+    return x509.load_pem_x509_certificates(chain)[0].issuer.rfc4514_string()
 
 
 def test_a_ca_that_cannot_be_reached(machine):

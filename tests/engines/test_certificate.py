@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import socket
 import ssl
@@ -63,6 +64,47 @@ def test_all_faults_are_said_at_once():
     """An operator mends them in one go."""
     wrong = CA.leaf("a.example.com", key=EC, end=dt.timedelta(hours=-1))
     assert len(faults(wrong)) == 4
+
+
+def pem(der: bytes, kind: str = "CERTIFICATE") -> bytes:
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN {kind}-----\n{text}-----END {kind}-----\n".encode()
+
+
+def der(text: bytes) -> bytes:
+    return base64.b64decode(b"".join(text.splitlines()[1:-1]))
+
+
+P256, NO_CURVE = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")
+TWO_NAMES = pem(der(CA.leaf(NAME)).replace(bytes.fromhex("551d23"), bytes.fromhex("551d11")))
+STRANGE = pem(der(CA.leaf(NAME, key=EC)).replace(P256, NO_CURVE))
+STRANGE_KEY = pem(der(certs.pem_key(EC)).replace(P256, NO_CURVE), "PRIVATE KEY")
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "said"),
+    [
+        (TWO_NAMES, KEY, "the chain holds what cannot be read: Duplicate"),
+        (STRANGE, certs.pem_key(EC), "the chain holds what cannot be read"),
+        (CA.leaf(NAME), STRANGE_KEY, "the key is not a private key"),
+    ],
+)
+def test_what_cryptography_does_not_know_is_a_fault_and_no_accident(chain, key, said):
+    """An extension twice, a curve nobody has: a sentence each."""
+    assert [said in fault for fault in faults(chain, key)] == [True]
+
+
+def test_a_certificate_that_cannot_be_read_is_a_value_error():
+    """Whatever it was that cryptography said."""
+    with pytest.raises(ValueError, match="Duplicate"):
+        certificate.read_pair(TWO_NAMES)
+
+
+def test_roots_are_certificates_in_pem_form():
+    """Comments between them are allowed; nothing at all is not."""
+    assert certificate.find_roots_fault(b"# ours\n" + CA.pem + OTHER.pem) == ""
+    for wrong in (b"", b"nonsense", STRANGE, CA.pem + STRANGE):
+        assert "holds no certificates" in certificate.find_roots_fault(wrong)
 
 
 def test_a_self_signed_certificate_is_refused():
