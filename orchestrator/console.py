@@ -197,11 +197,6 @@ class Console:
         if not self.quiet:
             self._line(text)
 
-    def detail(self, text: str) -> None:
-        """Write a line to stderr that only ``-v`` shows."""
-        if self.verbose and not self.quiet:
-            self._line(self._paint(text, Ink.FAINT))
-
     @contextmanager
     def step(self, name: str, text: str) -> Iterator[Step]:
         """Show one step: its name, what it does, how long it took, ok or FAIL, and a note.

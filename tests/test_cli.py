@@ -241,3 +241,15 @@ def test_an_error_of_ours_is_one_sentence():
         assert ran.returncode == 1
         assert b"sbcctl made a mistake of its own: ZeroDivisionError" in ran.stderr
         assert (b"Traceback" in ran.stderr) is shows
+
+
+@pytest.mark.parametrize("option", ["--state-dir", "--run-dir"])
+def test_a_path_the_engines_cannot_take_is_refused_first(option, tmp_path):
+    """A space would end as a fault of the templates; it is the command line that is wrong."""
+    place = tmp_path / "a b"
+    ran = sbcctl(option, str(place), "apply", str(tmp_path / "none.yaml"))
+    assert ran.returncode == 64
+    said = ran.stderr.decode()
+    assert f"'{option}'" in said
+    assert f"{str(place)!r} is not possible" in said
+    assert not place.exists()

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import back, change, check
 from orchestrator.engines import certbot, certificate, kamailio
-from orchestrator.host import secrets
+from orchestrator.host import cleaning, secrets
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -226,7 +226,8 @@ def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
 def _clean_up(machine: observe.Machine) -> tuple[str, ...]:
     """Remove what is old; that it could not be removed is a warning, not a failure."""
     try:
-        machine.store.prune()
+        cleaning.prune_generations(machine.store)
+        cleaning.prune_certificates(machine.store)
     except errors.HostError as failure:
         return (f"{failure.message} ({failure.hint})",)
     return ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import click
 from orchestrator import console
 
 _KEY = "sbcctl.settings"
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,18 @@ class Settings:
             verbose=self.verbose,
             environ=os.environ,
         )
+
+
+class _PlainFolder(click.Path):
+    """A directory whose path the engines' configuration can name without quoting."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Make it absolute; a path with a space ends here and not in a template."""
+        path = super().convert(value, param, ctx)
+        if not _PLAIN_PATH.fullmatch(str(path)):
+            why = "the engines take paths of letters, digits and ._+@-"
+            self.fail(f"{str(path)!r} is not possible: {why}", param, ctx)
+        return path
 
 
 def settings_of(ctx: click.Context | None) -> Settings:
@@ -95,6 +109,7 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
         )
 
     folder = click.Path(file_okay=False, resolve_path=True)
+    plain = _PlainFolder(file_okay=False, resolve_path=True)
     return [
         option(
             "-o",
@@ -120,14 +135,14 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
         option(
             "--state-dir",
             env="SBCCTL_STATE_DIR",
-            type=folder,
+            type=plain,
             metavar="DIR",
             help=f"Where generations and certificates are kept ({Settings().state_dir}).",
         ),
         option(
             "--run-dir",
             env="SBCCTL_RUN_DIR",
-            type=folder,
+            type=plain,
             metavar="DIR",
             help=f"Where the engines' sockets are ({Settings().run_dir}).",
         ),

@@ -26,25 +26,16 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import errors
+from orchestrator.host import files
 from orchestrator.render import generation as generations
-
-KEEP = 5
-"""Generations kept beside the current and the last known good one."""
 
 _NAME_LENGTH = 12
 _LOCK_POLL = 0.05
-_HINTS = {
-    errno.ENOSPC: "free some space there and try again; nothing in service was changed",
-    errno.EDQUOT: "the quota is used up; raise it and try again",
-    errno.EROFS: "the file system is read-only; remount it, or name another with --state-dir",
-    errno.EACCES: "run sbcctl as the owner of that directory (root), or use --state-dir",
-    errno.EPERM: "run sbcctl as the owner of that directory (root), or use --state-dir",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +79,6 @@ class _Manifest:
     files: tuple[_Entry, ...]
 
 
-@contextmanager
-def _translated(path: Path, doing: str) -> Iterator[None]:
-    """Say which path refused what, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or path
-        hint = _HINTS.get(error.errno or 0, "see the path's owner, mode and file system")
-        raise errors.HostError(
-            f"cannot {doing} {place}: {(error.strerror or str(error)).lower()}", hint=hint
-        ) from error
-
-
 class Store:
     """One state directory.
 
@@ -112,7 +90,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the directories that are missing."""
-        with _translated(self.state, "write"):
+        with files.translated(self.state, "write"):
             self.state.mkdir(mode=0o750, parents=True, exist_ok=True)
             if not os.access(self.state, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "Permission denied", str(self.state))
@@ -132,11 +110,11 @@ class Store:
             LockHeld: Another process holds it; the message names it.
         """
         path = self.state / "lock"
-        with _translated(path, "write"):
+        with files.translated(path, "write"):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         try:
             self._acquire(handle, timeout)
-            with _translated(path, "write"):
+            with files.translated(path, "write"):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"{os.getpid()} {command}\n".encode(), 0)
             yield
@@ -166,19 +144,20 @@ class Store:
         """Write a generation beside the others and return its name; nothing uses it yet.
 
         Where the same generation lies already, only its drifted files are put right, each by
-        rename, so that a current one is never without a file.
+        rename, so that a current one is never without a file. A new one that comes to nothing
+        leaves nothing.
         """
         name = generation.digest[:_NAME_LENGTH]
         folder = self.state / "generations" / name
-        with _translated(folder, "write"):
+        with files.translated(folder, "write"), files.removed_unless_whole(folder, self.current()):
             known = self._manifest(name)
             for file in generation.files:
                 if known is None or _differs(folder / file.path, file):
                     _write(folder / file.path, file.text.encode(), file.secret)
             if known is None:
                 _write(folder / "manifest.json", _as_json(generation), secret=False)
-            _sync_directories(folder)
-            _sync(folder.parent)
+            files.sync_directories(folder)
+            files.sync(folder.parent)
         return name
 
     def load(self, name: str) -> Stored | None:
@@ -187,7 +166,7 @@ class Store:
         if manifest is None:
             return None
         folder = self.state / "generations" / name
-        files, drifted, missing = [], [], []
+        found, drifted, missing = [], [], []
         for entry in manifest.files:
             try:
                 content = (folder / entry.path).read_bytes()
@@ -196,7 +175,7 @@ class Store:
                 missing.append(entry.path)
             if hashlib.sha256(content).hexdigest() != entry.sha256:
                 drifted.append(entry.path)
-            files.append(
+            found.append(
                 generations.File(
                     path=entry.path,
                     text=content.decode("utf-8", "replace"),
@@ -205,7 +184,7 @@ class Store:
                     table=entry.table,
                 )
             )
-        generation = generations.Generation(files=tuple(files), skeleton=manifest.skeleton)
+        generation = generations.Generation(files=tuple(found), skeleton=manifest.skeleton)
         return Stored(
             name=name,
             digest=manifest.digest,
@@ -217,7 +196,7 @@ class Store:
 
     def names(self) -> tuple[str, ...]:
         """Names of all generations, finished or not, sorted."""
-        with _translated(self.state, "read"):
+        with files.translated(self.state, "read"):
             return tuple(sorted(path.name for path in (self.state / "generations").iterdir()))
 
     def current(self) -> str | None:
@@ -248,33 +227,21 @@ class Store:
         if name not in (self.current(), self.last_known_good()):
             shutil.rmtree(self.state / "generations" / name, ignore_errors=True)
 
-    def prune(self, keep: int = KEEP) -> tuple[str, ...]:
-        """Remove the oldest generations; the current and the last known good one stay.
-
-        Returns:
-            The names removed.
-        """
-        pinned = {self.current(), self.last_known_good()}
-        folder = self.state / "generations"
-        with _translated(folder, "clean up"):
-            found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-            rest = [path for path in found if path.name not in pinned]
-            for path in rest[keep:]:
-                shutil.rmtree(path)
-        return tuple(path.name for path in rest[keep:])
-
     # -- certificates and keys --------------------------------------------------------------
 
     def install_certificate(self, chain: bytes, key: bytes) -> str:
         """Lay a certificate beside the others and return its name; nothing serves it yet."""
         name = hashlib.sha256(chain).hexdigest()[:_NAME_LENGTH]
         folder = self.state / "certificates" / name
-        with _translated(folder, "write"):
+        with (
+            files.translated(folder, "write"),
+            files.removed_unless_whole(folder, self.certificate()),
+        ):
             for file, content, secret in (("chain.pem", chain, False), ("key.pem", key, True)):
                 if not (folder / file).exists() or (folder / file).read_bytes() != content:
                     _write(folder / file, content, secret)
-            _sync(folder)
-            _sync(folder.parent)
+            files.sync(folder)
+            files.sync(folder.parent)
         return name
 
     def certificate(self) -> str | None:
@@ -290,23 +257,29 @@ class Store:
             return None
 
     def commit_certificate(self, name: str | None) -> None:
-        """Make an installed certificate the one to serve; None leaves none."""
+        """Make an installed certificate the one to serve; None leaves none.
+
+        The one before is stamped with the moment, because the last one in use is kept.
+        """
+        if (before := self.certificate()) not in (None, name):
+            with suppress(FileNotFoundError), files.translated(self.state, "stamp"):
+                os.utime(self.state / "certificates" / str(before))
         self._link("certificates/current", name)
 
     def contact_key(self) -> str:
         """The key that signs hidden Contacts: made once, then always the same."""
         path = self.state / "keys" / "contact"
-        with _translated(path, "write"):
+        with files.translated(path, "write"):
             if not path.exists():
                 _write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
-                _sync(path.parent)
+                files.sync(path.parent)
             return path.read_text(encoding="ascii").strip()
 
     # -- doing ------------------------------------------------------------------------------
 
     def _stamp(self, folder: Path) -> None:
         before = self.state / "current" / "manifest.json"
-        with _translated(folder, "stamp"):
+        with files.translated(folder, "stamp"):
             newest = int(before.stat().st_mtime) if before.exists() else 0
             stamp = max(int(time.time()), newest + 1)
             for path in folder.rglob("*"):
@@ -324,7 +297,7 @@ class Store:
 
     def _link(self, name: str, target: str | None) -> None:
         path = self.state / name
-        with _translated(path, "switch"):
+        with files.translated(path, "switch"):
             if target is None:
                 path.unlink(missing_ok=True)
             else:
@@ -332,7 +305,7 @@ class Store:
                 beside.unlink(missing_ok=True)
                 beside.symlink_to(target)
                 beside.replace(path)
-            _sync(path.parent)
+            files.sync(path.parent)
 
 
 def _target(link: Path) -> str | None:
@@ -383,18 +356,3 @@ def _write(path: Path, content: bytes, secret: bool) -> None:  # noqa: FBT001 - 
     finally:
         os.close(handle)
     beside.replace(path)
-
-
-def _sync_directories(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_dir():
-            _sync(path)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
