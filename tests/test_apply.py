@@ -76,7 +76,7 @@ def test_data_is_reloaded_and_the_skeleton_restarted(machine):
     machine.apply()
     machine.write_site(("kind: pbx,", 'kind: pbx, numbers: ["+4930", "+4940"],'))
     assert kinds(machine.apply("--output", "json")) == ["commit", "reload-table"]
-    machine.write_site(("sip:192.0.2.20:5060", "sip:pbx.example.com:5060"))
+    machine.write_site(("sip:192.0.2.20:5060", "sip:192.0.2.21:5060"))
     changed = kinds(machine.apply("--output", "json"))
     assert changed == ["commit", "reload-addresses", "reload-table", "reload-dispatcher"]
     machine.write_site()
@@ -98,16 +98,21 @@ def test_a_new_certificate_is_served(machine):
     assert kinds(machine.apply("--output", "json")) == []
 
 
-def test_a_name_that_does_not_resolve_brings_the_old_site_back(machine):
-    """Kamailio drops the destination and says ok; apply names it and restores."""
+def test_a_name_of_microsoft_that_does_not_resolve_is_named(machine):
+    """Kamailio drops it and says ok; the old site cannot hold it either, so a human is needed."""
     machine.apply()
     served = current(machine)
-    machine.write_site(("sip:192.0.2.20:5060", "sip:gone.example.com:5060"))
-    ran = machine.apply(code=1)
-    assert "dropped sip:gone.example.com:5060;transport=udp" in ran.stderr
-    assert f"Generation {Path(served).name} was restored, read back and serves" in ran.stderr
+    names = dict(ground.NAMES)
+    del names["sip3.pstnhub.microsoft.com"]
+    machine.set_names(names)
+    machine.write_site(("sip:192.0.2.20:5060", "sip:192.0.2.21:5060"))
+    ran = machine.apply(code=4)
+    assert "dropped sip:sip3.pstnhub.microsoft.com:5061;transport=tls" in ran.stderr
+    assert "the way back failed in the same way" in ran.stderr
     assert current(machine) == served
+    machine.set_names(ground.NAMES)
     machine.write_site()
+    machine.apply()
     assert kinds(machine.apply("--output", "json")) == []
 
 
