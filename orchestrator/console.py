@@ -16,7 +16,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import TextIO
 
@@ -235,16 +235,19 @@ class Console:
             return
         step = self._running[-1]
         line = f"{_step_start(step)} {visible(step.noted) or '...'}".rstrip()
-        self._err.write(f"\r\x1b[K{_clip(line, self._width - 1)}")
-        self._err.flush()
+        self._tell(f"\r\x1b[K{_clip(line, self._width - 1)}")
 
     def _line(self, text: str) -> None:
         """Write a whole line to stderr; the running step's line moves down."""
-        if self._redraws and not self.quiet:
-            self._err.write("\r\x1b[K")
-        self._err.write(text + "\n")
-        self._err.flush()
+        clear = "\r\x1b[K" if self._redraws and not self.quiet else ""
+        self._tell(f"{clear}{text}\n")
         self.redraw()
+
+    def _tell(self, text: str) -> None:
+        """Write to stderr; that nobody reads it any more breaks off no work."""
+        with suppress(BrokenPipeError):
+            self._err.write(text)
+            self._err.flush()
 
     # -- failures ---------------------------------------------------------------------------
 

@@ -99,6 +99,19 @@ def test_a_fault_of_sbcctl_in_the_middle(machine):
     assert "nothing to do" in machine.apply().stdout
 
 
+def test_a_reader_that_leaves_breaks_nothing_off(machine):
+    """`sbcctl apply ... 2>&1 | head -1`: what was begun is done, read back and marked good."""
+    served = current(machine)
+    machine.write_site(WORKERS)
+    running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
+    assert running.stdout
+    running.stdout.readline()
+    running.stdout.close()
+    running.wait(30)
+    assert current(machine) == (machine.state / "last-known-good").readlink().name != served
+    assert "nothing to do" in machine.apply().stdout
+
+
 def test_a_file_edited_by_hand_is_put_back_as_it_was_rendered(machine):
     """The generation that was tried has the same file, and so it can be had again."""
     served = current(machine)
