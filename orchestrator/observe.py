@@ -22,7 +22,7 @@ from orchestrator.engines import (
     rtpengine,
     supervisor,
 )
-from orchestrator.host import notes, process, store
+from orchestrator.host import access, notes, process, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -69,9 +69,14 @@ class Machine:
         )
 
     @cached_property
+    def accounts(self) -> access.Accounts | None:
+        """The users systemd starts the engines as; None where they run as we do."""
+        return access.find_accounts() if supervisor.uses_units(self.engine_root) else None
+
+    @cached_property
     def store(self) -> store.Store:
         """The state directory's store."""
-        return store.Store(self.state)
+        return store.Store(self.state, self.accounts)
 
     @cached_property
     def supervisor(self) -> supervisor.Supervisor:
@@ -81,7 +86,7 @@ class Machine:
     @cached_property
     def rpc(self) -> kamailio_rpc.Rpc:
         """Kamailio's RPC."""
-        return kamailio_rpc.Rpc(self.run / "kamailio.sock")
+        return kamailio_rpc.Rpc(Path(self.paths.kamailio_run) / "kamailio.sock", self.run)
 
     @cached_property
     def media(self) -> rtpengine.Rtpengine:

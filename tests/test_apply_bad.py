@@ -100,7 +100,7 @@ def test_roots_that_cannot_be_used(machine):
 def test_an_engine_that_dies_right_after_its_start(machine):
     """Its last words are shown, without clutter; once the cause is gone it starts again."""
     machine.apply()
-    sock = machine.run_dir / "kamailio.sock"
+    sock = machine.run_dir / "kamailio/kamailio.sock"
     machine.run("sh", "-c", f"pkill -9 kamailio; rm -f {sock}; mkdir -p {sock}/in-the-way")
     ran = machine.apply(code=4)
     assert "kamailio ended right after its start" in ran.stderr

@@ -40,12 +40,12 @@ def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
 
 @pytest.fixture
 def rpc(machine: ground.Ground) -> kamailio_rpc.Rpc:
-    return kamailio_rpc.Rpc(machine.run_dir / "kamailio.sock")
+    return kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
 
 
 def control(machine: ground.Ground, *words: str) -> None:
     """Tell Kamailio what sbcctl never would."""
-    machine.run("python3", "-c", CONTROL, str(machine.run_dir / "kamailio.sock"), *words)
+    machine.run("python3", "-c", CONTROL, str(machine.run_dir / "kamailio/kamailio.sock"), *words)
 
 
 def kinds(ran: subprocess.CompletedProcess[str]) -> list[str]:

@@ -24,11 +24,12 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import back, change, check
 from orchestrator.engines import certbot, certificate, kamailio
-from orchestrator.host import cleaning, secrets
+from orchestrator.host import access, cleaning, files, secrets
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -66,7 +67,7 @@ def apply(
     facts = observe.engine_facts(machine)
     if problems := plan.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
-    check.check_roots(site)
+    check.check_roots(site, machine)
     phones = _phone_passwords(site, machine)
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
@@ -88,13 +89,14 @@ def _apply_locked(
         secrets=views.Secrets(contact_key=machine.store.contact_key(), phones=phones),
     )
     name = generation.digest[:12]
+    machine.store.put_right()
+    _make_run_directory(machine)
     seen, _ = observe.see_certificate(machine, site, _now())
     observed = observe.observe(machine, generation, facts, seen)
     todo = plan.make_plan(generation, observed)
     if not todo.steps:
         machine.store.mark_good(name)
         return Outcome(generation=name, steps=(), warnings=_certificate_warnings(seen))
-    _make_run_directory(machine)
     for engine in ("kamailio", "rtpengine"):
         machine.supervisor.end_leftovers(engine)
     check.check_sockets(machine, generation)
@@ -140,13 +142,11 @@ def _phone_passwords(site: model.Site, machine: observe.Machine) -> dict[str, st
 
 
 def _make_run_directory(machine: observe.Machine) -> None:
-    try:
-        machine.run.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        raise errors.HostError(
-            f"cannot make the run directory {machine.run}: {error.strerror}",
-            hint="run sbcctl as root, or name another one with --run-dir",
-        ) from error
+    """With the part in it that is Kamailio's own."""
+    own = Path(machine.paths.kamailio_run)
+    with files.translated(machine.run, "make the run directory"):
+        files.make_folder(machine.run, access.of_run(machine.accounts))
+        files.make_folder(own, access.of_kamailio_run(machine.accounts))
 
 
 # -- before anything changes ----------------------------------------------------------------

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from orchestrator import errors, observe
 from orchestrator.engines import certificate, kamailio, supervisor
-from orchestrator.host import network
+from orchestrator.host import access, network
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
 from orchestrator.site import model
 
 
-def check_roots(site: model.Site) -> None:
+def check_roots(site: model.Site, machine: observe.Machine) -> None:
     """Make sure that ``teams.trusted_roots`` can be read; Kamailio reads it only when it starts.
 
     Raises:
-        SiteError: The file is missing, may not be read, or holds no certificates.
+        SiteError: The file is missing, may not be read by us or by Kamailio's user, or holds no
+            certificates.
     """
     path = site.teams.trusted_roots
     if path is None:
@@ -25,6 +26,8 @@ def check_roots(site: model.Site) -> None:
         fault = certificate.find_roots_fault(Path(path).read_bytes())
     except OSError as error:
         fault = (error.strerror or str(error)).lower()
+    if not fault and machine.accounts and not access.may_read(machine.accounts.kamailio, path):
+        fault = "the user kamailio may not read it"
     if fault:
         raise errors.SiteError(
             (

@@ -94,8 +94,9 @@ def check_config(config: Path, root: process.EngineRoot | None) -> None:
     Raises:
         EngineRefused: It does not take it; its complaints, with file and line, are the words.
     """
+    # Even for a check it makes its run-time directory where it is missing: let it have one.
     ran = process.run(
-        ["kamailio", "-c", "-E", "-f", str(config)],
+        ["kamailio", "-c", "-E", "-f", str(config), "-Y", str(config.parent)],
         timeout=_CHECK_SECONDS,
         root=root,
     )

@@ -2,8 +2,9 @@
 
 What facts/engines.md section 1 found, and what follows from it here:
 
-1. The socket's file mode is the authentication; a caller binds a path of its own, beside
-   Kamailio's, or there is no way for the answer.
+1. The socket's file mode is the authentication; a caller binds a path of its own, or there is no
+   way for the answer. It lies in a directory of ours, and is given to whom the answer comes from:
+   where Kamailio runs as a user of its own, it could not write to it.
 2. A request is one datagram of at most 65,456 bytes, an answer one of at most 131,072 (both
    generations, measured). A larger answer is never sent, so every call has a time limit. Behind
    a question whose answer may grow a second, small one is sent; when only that is answered, the
@@ -91,8 +92,9 @@ class _Unsent(Exception):
 class _Datagram:
     """A transport for jsonrpclib: one request, one answer, on a socket of our own."""
 
-    def __init__(self, path: Path, timeout: float, *, fenced: bool) -> None:
+    def __init__(self, path: Path, folder: Path, timeout: float, *, fenced: bool) -> None:
         self._path = path
+        self._folder = folder
         self._timeout = timeout
         self._fenced = fenced
 
@@ -108,11 +110,13 @@ class _Datagram:
     def request(self, host: object, handler: object, request_body: str, verbose: object) -> str:
         """Send the request and return the answer; OSError, _Unsent go to the caller."""
         del host, handler, verbose
-        own = self._path.with_name(f".rpc-{os.getpid()}-{next(_numbers)}")
+        own = self._folder / f".rpc-{os.getpid()}-{next(_numbers)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
             asking.settimeout(self._timeout)
             try:
                 asking.bind(str(own))
+                if (owner := self._path.lstat().st_uid) != os.geteuid():
+                    os.chown(own, owner, -1)
                 asking.connect(str(self._path))
                 asking.send(request_body.encode())
                 if self._fenced:
@@ -144,12 +148,14 @@ class Rpc:
     """The JSON-RPC of one running Kamailio.
 
     Args:
-        path: Its socket, for example ``/run/sbcctl/kamailio.sock``.
+        path: Its socket, for example ``/run/sbcctl/kamailio/kamailio.sock``.
+        folder: Where our own sockets are made; nobody but us may write there.
         timeout: Seconds to wait for an answer.
     """
 
-    def __init__(self, path: Path, timeout: float = 2.0) -> None:
+    def __init__(self, path: Path, folder: Path, timeout: float = 2.0) -> None:
         self.path = path
+        self.folder = folder
         self.timeout = timeout
 
     def call(self, method: str, *parameters: str | int, timeout: float | None = None) -> Json:
@@ -177,12 +183,13 @@ class Rpc:
                 time.sleep(_RELOAD_PAUSE)
 
     def _ask(self, method: str, parameters: tuple[str | int, ...], timeout: float) -> Json:
-        if len(str(self.path)) + 24 > _PATH_LIMIT:
+        if max(len(str(self.path)), len(str(self.folder)) + 24) > _PATH_LIMIT:
             raise errors.HostError(
                 f"the path {self.path} is too long for a unix socket",
                 hint="use a shorter --run-dir, such as /run/sbcctl",
             )
-        transport = _Datagram(self.path, timeout, fenced=method in _GROWING)
+        fenced = method in _GROWING
+        transport = _Datagram(self.path, self.folder, timeout, fenced=fenced)
         proxy = jsonrpclib.ServerProxy("http://kamailio", transport=transport)
         try:
             result: Json = getattr(proxy, method)(*parameters)
@@ -216,7 +223,7 @@ class Rpc:
 
     @contextmanager
     def _reload_lock(self, end: float) -> Iterator[None]:
-        path = self.path.with_name("reload.lock")
+        path = self.folder / "reload.lock"
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:

@@ -88,9 +88,14 @@ def for_this_host(
     state: Path, run_dir: Path, root: process.EngineRoot | None, netns: str | None = None
 ) -> Supervisor:
     """Units where systemd runs, child processes elsewhere and for an engine root."""
-    if SYSTEMD_MARK.is_dir() and root is None and netns is None:
+    if netns is None and uses_units(root.path if root else None):
         return Systemd(state)
     return Children(state, run_dir, root, netns)
+
+
+def uses_units(engine_root: str | None) -> bool:
+    """Whether systemd starts the engines here; those of an engine root it never does."""
+    return SYSTEMD_MARK.is_dir() and engine_root is None
 
 
 class Children:
@@ -190,11 +195,7 @@ class Systemd:
 
     def status(self, name: str) -> Status:
         """What systemd says about the unit."""
-        ran = process.run(
-            ["systemctl", "show", "--property=ActiveState,MainPID", _unit(name)],
-            timeout=_SYSTEMCTL_SECONDS,
-        )
-        told = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+        told = self._show(name, "ActiveState", "MainPID")
         pid = int(told.get("MainPID", "0") or 0)
         if told.get("ActiveState") not in ("active", "reloading") or not pid:
             return Status(running=False)
@@ -209,7 +210,9 @@ class Systemd:
         with _translated(path):
             path.write_text(f"{note}\n", encoding="ascii")
         self._systemctl("enable", _unit(name))
-        self._systemctl("restart", _unit(name))
+        ran = process.run(["systemctl", "restart", _unit(name)], timeout=_SYSTEMCTL_SECONDS)
+        if ran.code != 0:
+            raise self._died(name)
 
     def stop(self, name: str) -> None:
         """Stop the unit."""
@@ -219,15 +222,15 @@ class Systemd:
         """Systemd ends all processes of a unit with its first."""
 
     def check_alive(self, name: str) -> None:
-        """Raise when systemd says that the unit failed; the journal tells why."""
-        ran = process.run(["systemctl", "is-active", _unit(name)], timeout=_SYSTEMCTL_SECONDS)
-        if ran.out.strip() in ("active", "activating", "reloading"):
+        """Raise when it has died since its start; the journal tells why.
+
+        Systemd starts it again and again (the unit's Restart=), so it may well be "active" now.
+        """
+        told = self._show(name, "ActiveState", "SubState", "NRestarts")
+        begun = told.get("ActiveState") in ("active", "activating", "reloading")
+        if begun and told.get("SubState") != "auto-restart" and told.get("NRestarts") == "0":
             return
-        journal = process.run(
-            ["journalctl", "--unit", _unit(name), "--lines=60", "--output=cat", "--no-pager"],
-            timeout=_SYSTEMCTL_SECONDS,
-        )
-        raise _died(name, journal.out, f"see journalctl -u {_unit(name)}")
+        raise self._died(name)
 
     def installed_units(self) -> tuple[tuple[str, str], ...]:
         """The units as they are installed."""
@@ -258,6 +261,20 @@ class Systemd:
             with _translated(self._units / name):
                 (self._units / name).unlink(missing_ok=True)
         self._systemctl("daemon-reload")
+
+    def _died(self, name: str) -> errors.SbcctlError:
+        journal = process.run(
+            ["journalctl", "--unit", _unit(name), "--lines=60", "--output=cat", "--no-pager"],
+            timeout=_SYSTEMCTL_SECONDS,
+        )
+        return _died(name, journal.out, f"see journalctl -u {_unit(name)}")
+
+    def _show(self, name: str, *properties: str) -> dict[str, str]:
+        ran = process.run(
+            ["systemctl", "show", f"--property={','.join(properties)}", _unit(name)],
+            timeout=_SYSTEMCTL_SECONDS,
+        )
+        return dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
 
     def _systemctl(self, *arguments: str) -> None:
         process.run(["systemctl", *arguments], timeout=_SYSTEMCTL_SECONDS, check=True)

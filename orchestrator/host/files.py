@@ -1,15 +1,17 @@
-"""Files that are written whole or not at all: what the disk refuses, and what survives."""
+"""Files that are written whole or not at all: who may read them, what the disk refuses."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator import errors
+from orchestrator.host import access
 
 _HINTS = {
     errno.ENOSPC: "free some space there and try again; nothing in service was changed",
@@ -26,11 +28,57 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = error.filename or path
+        place = error.filename2 or error.filename or path
         hint = _HINTS.get(error.errno or 0, "see the path's owner, mode and file system")
         raise errors.HostError(
             f"cannot {doing} {place}: {(error.strerror or str(error)).lower()}", hint=hint
         ) from error
+
+
+def write(path: Path, content: bytes, wanted: access.Access) -> None:
+    """Write a whole file by rename, readable by nobody else before it is as *wanted*.
+
+    A crash leaves the old content or the new one.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(beside, flags, 0o600)
+    try:
+        _give(handle, wanted)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    beside.replace(path)
+
+
+def make_folder(path: Path, wanted: access.Access) -> None:
+    """Make a directory, or put right who may read the one that is there."""
+    if not path.is_dir():
+        path.mkdir(mode=0o700, parents=True)
+    put_right(path, wanted)
+
+
+def put_right(path: Path, wanted: access.Access) -> None:
+    """Give a file or directory what is wanted; one that has it already is not touched."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        _give(handle, wanted)
+    finally:
+        os.close(handle)
+
+
+def _give(handle: int, wanted: access.Access) -> None:
+    now = os.fstat(handle)
+    uid = now.st_uid if wanted.uid is None else wanted.uid
+    gid = now.st_gid if wanted.gid is None else wanted.gid
+    if (uid, gid) != (now.st_uid, now.st_gid):
+        os.fchown(handle, uid, gid)
+    if stat.S_IMODE(now.st_mode) != wanted.mode:
+        os.fchmod(handle, wanted.mode)
 
 
 @contextmanager

@@ -10,7 +10,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestrator import errors
+from orchestrator.host import access, files
+
+_OURS = access.Access(0o600)
 
 
 def read_loaded(run_dir: Path) -> tuple[tuple[str, str], ...]:
@@ -29,15 +31,9 @@ def write_loaded(run_dir: Path, loaded: Iterable[tuple[str, str]]) -> None:
         HostError: The run directory cannot be written.
     """
     path = _path(run_dir)
-    beside = path.with_name(".loaded.new")
-    try:
-        beside.write_text(json.dumps(dict(loaded), indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise errors.HostError(
-            f"cannot write {path}: {error.strerror}",
-            hint="run sbcctl as root, and see whether there is space",
-        ) from error
+    # The digest of a table of passwords helps to guess them.
+    with files.translated(path, "write"):
+        files.write(path, (json.dumps(dict(loaded), indent=1) + "\n").encode(), _OURS)
 
 
 def _path(run_dir: Path) -> Path:

@@ -10,6 +10,8 @@ Its rules:
    renaming a new link over the old one: a crash leaves the old or the new one, nothing between.
 4. Files are read back by their digests; a file somebody edited is drift and never goes unseen.
 5. Writing what is there already writes nothing.
+6. Who may read what is decided in ``access`` and put right under the lock, also for what an
+   earlier sbcctl wrote.
 
 The rendered text refers to files as ``STATE/current/...`` and
 ``STATE/certificates/current/{chain,key}.pem``.
@@ -31,11 +33,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import errors
-from orchestrator.host import files
+from orchestrator.host import access, files
 from orchestrator.render import generation as generations
 
 _NAME_LENGTH = 12
 _LOCK_POLL = 0.05
+_MANIFEST = "manifest.json"
+_CHAIN = "chain.pem"
+_KEY = "key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +88,23 @@ class Store:
     """One state directory.
 
     Every method that writes raises HostError, which names the path and what to do.
+
+    Args:
+        state: The directory.
+        accounts: The engines' users, who are let in; None where engines run as we do.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, accounts: access.Accounts | None) -> None:
         self.state = state
+        self._accounts = accounts
 
     def prepare(self) -> None:
-        """Make the directories that are missing."""
+        """Make the directories that are missing, and put right who may enter them."""
         with files.translated(self.state, "write"):
-            self.state.mkdir(mode=0o750, parents=True, exist_ok=True)
-            if not os.access(self.state, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, "Permission denied", str(self.state))
-            for name, mode in (
-                ("generations", 0o750),
-                ("certificates", 0o750),
-                ("keys", 0o700),
-                ("log", 0o750),
-            ):
-                (self.state / name).mkdir(mode=mode, exist_ok=True)
+            for name in ("", "generations", "certificates", "keys", "acme", "log"):
+                self._make_folder(self.state / name)
+                if not os.access(self.state, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, "Permission denied", str(self.state))
 
     @contextmanager
     def lock(self, *, timeout: float, command: str) -> Iterator[None]:
@@ -138,6 +142,20 @@ class Store:
             else:
                 return
 
+    def put_right(self) -> None:
+        """Put right who may read what lies here; what is right already is not touched."""
+        with files.translated(self.state, "set who may read"):
+            for folder in sorted((self.state / "generations").iterdir()):
+                if (manifest := self._manifest(folder.name)) is None:
+                    continue
+                self._put_file_right(folder / _MANIFEST, secret=True)
+                for entry in manifest.files:
+                    self._put_file_right(folder / entry.path, secret=entry.secret)
+            for folder in sorted((self.state / "certificates").iterdir()):
+                if not folder.is_symlink():
+                    self._put_file_right(folder / _CHAIN, secret=False)
+                    self._put_file_right(folder / _KEY, secret=True)
+
     # -- generations ------------------------------------------------------------------------
 
     def stage(self, generation: generations.Generation) -> str:
@@ -153,9 +171,9 @@ class Store:
             known = self._manifest(name)
             for file in generation.files:
                 if known is None or _differs(folder / file.path, file):
-                    _write(folder / file.path, file.text.encode(), file.secret)
+                    self._write(folder / file.path, file.text.encode(), secret=file.secret)
             if known is None:
-                _write(folder / "manifest.json", _as_json(generation), secret=False)
+                self._write(folder / _MANIFEST, _as_json(generation), secret=True)
             files.sync_directories(folder)
             files.sync(folder.parent)
         return name
@@ -237,9 +255,9 @@ class Store:
             files.translated(folder, "write"),
             files.removed_unless_whole(folder, self.certificate()),
         ):
-            for file, content, secret in (("chain.pem", chain, False), ("key.pem", key, True)):
+            for file, content, secret in ((_CHAIN, chain, False), (_KEY, key, True)):
                 if not (folder / file).exists() or (folder / file).read_bytes() != content:
-                    _write(folder / file, content, secret)
+                    self._write(folder / file, content, secret=secret)
             files.sync(folder)
             files.sync(folder.parent)
         return name
@@ -252,7 +270,7 @@ class Store:
         """Chain and key of an installed certificate; None when a file is missing."""
         folder = self.state / "certificates" / name
         try:
-            return (folder / "chain.pem").read_bytes(), (folder / "key.pem").read_bytes()
+            return (folder / _CHAIN).read_bytes(), (folder / _KEY).read_bytes()
         except OSError:
             return None
 
@@ -271,14 +289,36 @@ class Store:
         path = self.state / "keys" / "contact"
         with files.translated(path, "write"):
             if not path.exists():
-                _write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
+                self._write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
                 files.sync(path.parent)
             return path.read_text(encoding="ascii").strip()
 
     # -- doing ------------------------------------------------------------------------------
 
+    def _write(self, path: Path, content: bytes, *, secret: bool) -> None:
+        """Write a whole file, with the directories above it."""
+        self._make_folders(path)
+        files.write(path, content, self._of_file(path, secret=secret))
+
+    def _put_file_right(self, path: Path, *, secret: bool) -> None:
+        self._make_folders(path)
+        with suppress(FileNotFoundError):
+            files.put_right(path, self._of_file(path, secret=secret))
+
+    def _make_folders(self, path: Path) -> None:
+        for folder in reversed(path.relative_to(self.state).parents):
+            self._make_folder(self.state / folder)
+
+    def _make_folder(self, path: Path) -> None:
+        place = path.relative_to(self.state)
+        files.make_folder(path, access.of_folder(place, self._accounts))
+
+    def _of_file(self, path: Path, *, secret: bool) -> access.Access:
+        place = path.relative_to(self.state)
+        return access.of_file(place, secret=secret, accounts=self._accounts)
+
     def _stamp(self, folder: Path) -> None:
-        before = self.state / "current" / "manifest.json"
+        before = self.state / "current" / _MANIFEST
         with files.translated(folder, "stamp"):
             newest = int(before.stat().st_mtime) if before.exists() else 0
             stamp = max(int(time.time()), newest + 1)
@@ -287,7 +327,7 @@ class Store:
                     os.utime(path, (stamp, stamp))
 
     def _manifest(self, name: str) -> _Manifest | None:
-        path = self.state / "generations" / name / "manifest.json"
+        path = self.state / "generations" / name / _MANIFEST
         try:
             read = json.loads(path.read_bytes())
             entries = tuple(_Entry(**entry) for entry in read["files"])
@@ -339,20 +379,3 @@ def _as_json(generation: generations.Generation) -> bytes:
         ],
     }
     return (json.dumps(manifest, indent=1) + "\n").encode()
-
-
-def _write(path: Path, content: bytes, secret: bool) -> None:  # noqa: FBT001 - a file mode
-    """Write a whole file by rename; a crash leaves the old content or the new one."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(beside, flags, 0o600 if secret else 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(handle, view) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    beside.replace(path)

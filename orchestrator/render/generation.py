@@ -58,7 +58,7 @@ class File:
         path: Relative path with forward slashes, for example ``kamailio/kamailio.cfg``.
         text: The whole content.
         effect: What the engines need to take notice of a change.
-        secret: True when only the engine's user may read it (mode 0600).
+        secret: True when only the engine's user may read it.
         table: For ``TABLE_RELOAD``: the name of the htable that reads it.
     """
 

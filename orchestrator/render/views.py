@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.render import units
 from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
@@ -53,6 +54,11 @@ class EngineFacts:
         return self.kamailio < (6, 0, 0)
 
     @property
+    def drops_unnamed_listener(self) -> bool:
+        """True where a listener is dropped when its name does not resolve (engines.md 4)."""
+        return self.kamailio < (6, 0, 0)
+
+    @property
     def verifies_server_auth_only(self) -> bool:
         """True where a verified chain tells Microsoft from a forger (engines2.md 2)."""
         return self.tls == "tls_wolfssl"
@@ -83,6 +89,11 @@ class Paths:
     def certificate(self) -> str:
         """Directory of the certificate that is served: chain.pem and key.pem."""
         return f"{self.state}/certificates/current"
+
+    @property
+    def kamailio_run(self) -> str:
+        """Directory of Kamailio's socket: the only place it writes, and nobody else does."""
+        return f"{self.run}/kamailio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,7 @@ class KamailioView:
     """Everything the Kamailio templates place."""
 
     site: str
+    unit: units.Unit
     product: str
     facts: EngineFacts
     paths: Paths
@@ -188,6 +200,7 @@ class RtpengineView:
     """Everything the RTPEngine templates place."""
 
     site: str
+    unit: units.Unit
     paths: Paths
     interfaces: str
     ng_port: int
@@ -316,6 +329,9 @@ def kamailio_view(
     node = site.node
     return KamailioView(
         site=site.site,
+        unit=units.kamailio_unit(
+            site, paths.kamailio_run, needs_own_name=facts.drops_unnamed_listener
+        ),
         product=PRODUCT,
         facts=facts,
         paths=paths,
@@ -357,6 +373,7 @@ def rtpengine_view(site: model.Site, *, facts: EngineFacts, paths: Paths) -> Rtp
     del facts  # both generations read the same options
     return RtpengineView(
         site=site.site,
+        unit=units.rtpengine_unit(site),
         paths=paths,
         interfaces=_interfaces(site.node),
         ng_port=model.NG_PORT,

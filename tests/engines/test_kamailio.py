@@ -26,7 +26,7 @@ def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
 
 @pytest.fixture
 def rpc(machine: ground.Ground) -> kamailio_rpc.Rpc:
-    return kamailio_rpc.Rpc(machine.run_dir / "kamailio.sock")
+    return kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
 
 
 @pytest.mark.engine
@@ -89,7 +89,7 @@ def test_options_are_sent_by_kamailio(rpc):
 @pytest.mark.engine
 def test_nobody_and_silence_are_told_apart(tmp_path: Path):
     """No socket: not running. A socket that says nothing: no answer in time."""
-    silent = kamailio_rpc.Rpc(tmp_path / "s", timeout=0.2)
+    silent = kamailio_rpc.Rpc(tmp_path / "s", tmp_path, timeout=0.2)
     with pytest.raises(errors.EngineSilent, match="does not listen"):
         silent.call("core.version")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mute:
@@ -102,7 +102,7 @@ def test_nobody_and_silence_are_told_apart(tmp_path: Path):
 def test_a_path_too_long_for_a_unix_socket(tmp_path: Path):
     """The limit is 107 bytes; the way out is said."""
     with pytest.raises(errors.HostError, match="too long for a unix socket"):
-        kamailio_rpc.Rpc(tmp_path / ("x" * 90)).call("core.version")
+        kamailio_rpc.Rpc(tmp_path / ("x" * 90), tmp_path).call("core.version")
 
 
 @pytest.mark.engine

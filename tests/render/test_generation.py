@@ -222,3 +222,52 @@ def test_a_fault_in_rendering_is_one_sentence():
         )
 
     assert "with space" in caught.value.message
+
+
+def unit(
+    name: str, text: str = TEXT, facts=views.DEBIAN_13, run: str = "/run/sbcctl"
+) -> list[str]:
+    paths = views.Paths(state="/var/lib/sbcctl", run=run)
+    made = generation.render_site(site(text), facts=facts, paths=paths, secrets=SECRETS)
+    return made.file(f"systemd/sbcctl-{name}.service").text.splitlines()
+
+
+def test_an_engine_runs_as_its_own_user_without_capabilities():
+    """Only a port below 1024 takes one, and only for the engine that binds it."""
+    for name in ("kamailio", "rtpengine"):
+        lines = unit(name)
+        assert {f"User={name}", f"Group={name}", "CapabilityBoundingSet="} <= set(lines)
+        assert not any(line.startswith("AmbientCapabilities") for line in lines)
+
+    low = unit("kamailio", TEXT.replace("{fqdn:", "{port: 443, fqdn:"))
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in low
+    assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE" in low
+    media = TEXT + "media: {ports: 1000-1999}\n"
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in unit("rtpengine", media)
+    assert "CapabilityBoundingSet=" in unit("kamailio", media)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ("/run/sbcctl", {"RuntimeDirectory=sbcctl/kamailio", "RuntimeDirectoryMode=0750"}),
+        ("/srv/run", {"ReadWritePaths=-/srv/run/kamailio"}),
+        ("/runner", {"ReadWritePaths=-/runner/kamailio"}),
+    ],
+)
+def test_what_is_gone_after_a_boot_is_made_by_systemd(run, expected):
+    """Below /run systemd makes Kamailio's directory; elsewhere it is still there."""
+    lines = unit("kamailio", run=run)
+    assert {line for line in lines if line.startswith(("Runtime", "ReadWrite"))} == expected
+    assert not any(line.startswith(("Runtime", "ReadWrite")) for line in unit("rtpengine"))
+
+
+def test_kamailio_waits_for_the_names_it_would_do_without():
+    """Both drop Microsoft's names that do not resolve; the old one its TLS listener as well."""
+
+    def awaited(facts: views.EngineFacts) -> list[str]:
+        lines = unit("kamailio", facts=facts)
+        return [line.split()[4] for line in lines if line.startswith("ExecStartPre=")]
+
+    assert awaited(views.DEBIAN_13) == ["sip.pstnhub.microsoft.com"]
+    assert awaited(views.DEBIAN_12) == ["sbc.example.com", "sip.pstnhub.microsoft.com"]
