@@ -32,6 +32,9 @@ ADDRESSES = (
     *("203.0.113.10", "192.0.2.10", "192.0.2.20", "198.51.100.80", "198.51.100.81"),
     "127.0.0.53",
 )
+TIED = ("setpriv", "--pdeathsig", "KILL")
+"""What runs behind these words dies with us, however we end."""
+
 SITE = """
 version: 1
 site: fra1
@@ -68,16 +71,21 @@ class Ground:
         self.write_site()
         (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\n")
         user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-        tied = ("setpriv", "--pdeathsig", "KILL")  # it dies with us, however we end
         isolate = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-        self._holder = subprocess.Popen(
-            [*tied, "unshare", *user, *isolate, "sh", "-c", "echo; exec sleep 900"],
-            stdout=subprocess.PIPE,
-        )
+        self._hold("unshare", *user, *isolate, "sh", "-c", "echo; exec sleep 900")
+        self.settle()
+        return self
+
+    def _hold(self, *argv: str) -> None:
+        """Start the machine's first process; it says a line when it is there."""
+        self._holder = subprocess.Popen([*TIED, *argv], stdout=subprocess.PIPE)
         assert self._holder.stdout
         self._holder.stdout.readline()
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
         self._init = int(children.read_text().split()[0])
+
+    def settle(self) -> None:
+        """Give the machine its addresses, and start DNS and the peers."""
         adds = "".join(f"ip addr add {address}/32 dev lo;" for address in ADDRESSES)
         mount = f"mount --bind {self.folder}/resolv.conf /etc/resolv.conf"
         self.run("sh", "-ec", f"ip link set lo up; {adds} {mount}")
@@ -85,15 +93,19 @@ class Ground:
         peers = self.start(*script, "127.0.0.53", *TEAMS, "--", "192.0.2.20")
         assert peers.stdout
         assert peers.stdout.readline() == b"ready\n"
-        return self
 
     def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill the first process, and with it all others."""
         assert self._holder
         for child in (*self._started, self._holder):
             child.kill()
             child.wait()
             if child.stdout:
                 child.stdout.close()
+        self._started.clear()
 
     @property
     def _started(self) -> list[subprocess.Popen[bytes]]:
@@ -198,6 +210,19 @@ class Ground:
             "sh", "-c", r"for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f; echo; done"
         )
         return tuple(line for line in ran.stdout.splitlines() if f"/{name} " in f"{line} ")
+
+    def statuses(self, *names: str) -> tuple[dict[str, str], ...]:
+        """What /proc says about the running processes of these names, zombies left out."""
+        ran = self.run("sh", "-c", "grep . /proc/[0-9]*/status", code=None)
+        found: dict[str, dict[str, str]] = {}
+        for line in ran.stdout.splitlines():
+            path, key, value = line.split(":", 2)
+            found.setdefault(path, {})[key] = value.strip()
+        return tuple(
+            told
+            for told in found.values()
+            if told["Name"] in names and not told["State"].startswith("Z")
+        )
 
     def wait_until(self, true, seconds: float = 10.0) -> None:
         """Wait for a condition; fails when it does not come true."""
