@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,26 @@ def test_options_are_sent_by_kamailio(rpc):
     assert kamailio.send_options(rpc, there, **place) == 200
     assert kamailio.send_options(rpc, "sip:192.0.2.20:5099;transport=udp", **place) is None
     assert kamailio.send_options(rpc, "sip:gone.example.com;transport=udp", **place) is None
+
+
+@pytest.mark.engine
+def test_a_worker_that_waits_for_a_peer_is_busy_and_not_dead(machine, rpc):
+    """Whoever looks meanwhile waits as long as the peer may take; Kamailio has one worker."""
+    code = "import socket as s;p=s.socket(2,2);p.bind(('192.0.2.20',5998));print(flush=True);"
+    code += "p.recv(9999);print(flush=True);p.recv(1);p.recv(1);p.recv(1);p.recv(1)"
+    peer = machine.start("python3", "-c", code)
+    assert peer.stdout
+    peer.stdout.readline()
+    place = {"identity": "sip:sbc.example.com", "socket": "udp:192.0.2.10:5060", "timer": 4.0}
+    there = "sip:192.0.2.20:5998;transport=udp"
+    asking = threading.Thread(target=kamailio.send_options, args=(rpc, there), kwargs=place)
+    asking.start()
+    peer.stdout.readline()
+    hasty = kamailio_rpc.Rpc(rpc.path, rpc.folder, timeout=0.2)
+    with pytest.raises(errors.EngineSilent):
+        kamailio.running_skeleton(hasty)
+    assert kamailio.running_skeleton(hasty, timer=4.0)
+    asking.join()
 
 
 @pytest.mark.engine
