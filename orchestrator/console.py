@@ -124,7 +124,6 @@ class Console:
         output: Who reads it.
         color: What the operator said about colour.
         quiet: Say nothing but results and failures.
-        verbose: How many times ``-v`` was given.
         environ: Where NO_COLOR, FORCE_COLOR and TERM are looked up.
         stdout: Where results go; by default the process's own.
         stderr: Where progress and failures go.
@@ -136,14 +135,12 @@ class Console:
         output: Output = Output.TEXT,
         color: Color = Color.AUTO,
         quiet: bool = False,
-        verbose: int = 0,
         environ: Mapping[str, str] | None = None,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
     ) -> None:
         self.output = output
         self.quiet = quiet
-        self.verbose = verbose
         self._out = stdout or sys.stdout
         self._err = stderr or sys.stderr
         known = environ or {}

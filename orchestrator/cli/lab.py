@@ -240,7 +240,7 @@ def _again(options: settings.Settings, *words: str) -> tuple[list[str], dict[str
 
     argv = [*own.ARGV, "--output", options.output, "--color", options.color]
     argv += ["--engine-root", options.engine_root] if options.engine_root else []
-    argv += ["--quiet"] * options.quiet + ["--verbose"] * options.verbose
+    argv += ["--quiet"] * options.quiet
     argv += ["--debug"] * options.debug
     return [*argv, *words], own.environment()
 

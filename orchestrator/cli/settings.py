@@ -28,7 +28,6 @@ class Settings:
         output: Who reads the output.
         color: What the operator said about colour.
         quiet: Say nothing but results and failures.
-        verbose: How many times ``-v`` was given.
         debug: Show the traceback of an unexpected error.
         state_dir: Absolute path of the directory that is kept (generations, certificates).
         run_dir: Absolute path of the directory that lives as long as the engines.
@@ -38,7 +37,6 @@ class Settings:
     output: console.Output = console.Output.TEXT
     color: console.Color = console.Color.AUTO
     quiet: bool = False
-    verbose: int = 0
     debug: bool = False
     state_dir: str = "/var/lib/sbcctl"
     run_dir: str = "/run/sbcctl"
@@ -50,7 +48,6 @@ class Settings:
             output=self.output,
             color=self.color,
             quiet=self.quiet,
-            verbose=self.verbose,
             environ=os.environ,
         )
 
@@ -125,7 +122,6 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
             help="auto (the default), always or never; NO_COLOR and FORCE_COLOR are honoured.",
         ),
         option("-q", "--quiet", is_flag=True, help="Say nothing but results and failures."),
-        option("-v", "--verbose", count=True, help="Say more; may be repeated."),
         option(
             "--debug",
             env="SBCCTL_DEBUG",
