@@ -26,11 +26,10 @@ _CALL_TIMEOUT = 120.0
 _DOWN_TIMEOUT = 15.0
 
 
-def example_site() -> Path:
-    """The site the lab is made for: inside the wheel, or the repository's."""
-    name = Path("examples", "01-one-pbx", "site.yaml")
-    packaged = Path(str(resources.files("orchestrator"))) / name
-    return packaged if packaged.is_file() else Path(__file__).resolve().parents[2] / name
+def examples() -> Path:
+    """The folder of the sites the lab is made for: inside the wheel, or the repository's."""
+    packaged = Path(str(resources.files("orchestrator")), "examples")
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "examples"
 
 
 @click.group("lab")
@@ -47,7 +46,7 @@ _site = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=None,
     metavar="FILE",
-    help="The site.yaml to apply (examples/01-one-pbx/site.yaml).",
+    help="The site.yaml to apply, instead of the examples the stories need.",
 )
 
 
@@ -67,20 +66,19 @@ _site = click.option(
 def run(
     ctx: click.Context, site: Path | None, only: tuple[str, ...], report_file: Path, *, keep: bool
 ) -> None:
-    """Build the lab, apply the site, tell every story, show what happened, and end it."""
+    """Build the lab, apply the sites, tell every story, show what happened, and end it."""
     from orchestrator.host import sandbox  # noqa: PLC0415
     from orchestrator.lab import background, control, preflight  # noqa: PLC0415
     from orchestrator.lab import run as runs  # noqa: PLC0415
 
     options: settings.Settings = ctx.obj
-    wanted = runs.find_scenarios(only)
-    file = site or example_site()
+    wanted = runs.find_scenarios(only, own_site=site is not None)
     if sandbox.inside():
         sandbox.enter()
-        ctx.exit(_run_inside(options, file, wanted, report_file, keep=keep))
+        ctx.exit(_run_inside(options, site, wanted, report_file, keep=keep))
     preflight.check(options.engine_root)
     _check_writable(report_file)
-    words = ["lab", "run", "--site", str(file), "--report", str(report_file)]
+    words = ["lab", "run", *_site_words(site), "--report", str(report_file)]
     words += [word for scenario in wanted for word in ("--only", scenario.name)]
     argv, env = _again(options, *words, *(["--keep"] if keep else []))
     if keep:
@@ -100,7 +98,6 @@ def up(ctx: click.Context, site: Path | None) -> None:
     from orchestrator.lab import run as runs  # noqa: PLC0415
 
     options: settings.Settings = ctx.obj
-    file = site or example_site()
     if sandbox.inside():
         sandbox.enter()
         voice = options.console()
@@ -115,10 +112,10 @@ def up(ctx: click.Context, site: Path | None) -> None:
             background.say_ready(lab.world.logs / "lab.log")
             await _serve(lab)
 
-        runs.open_lab(runs.Settings(file.resolve(), options.engine_root), voice, stay)
+        runs.open_lab(_settings(options, site), voice, stay)
         return
     preflight.check(options.engine_root)
-    argv, env = _again(options, "lab", "up", "--site", str(file))
+    argv, env = _again(options, "lab", "up", *_site_words(site))
     ctx.exit(background.start(argv, env, control.listen(_name())))
 
 
@@ -163,7 +160,12 @@ def show_list(options: settings.Settings) -> None:
         "\n".join(f"{scenario.name:<{width}}  {scenario.title}" for scenario in known),
         {
             "calls": [
-                {"name": scenario.name, "title": scenario.title, "proves": list(scenario.proves)}
+                {
+                    "name": scenario.name,
+                    "title": scenario.title,
+                    "site": scenario.site,
+                    "proves": list(scenario.proves),
+                }
                 for scenario in known
             ]
         },
@@ -172,7 +174,7 @@ def show_list(options: settings.Settings) -> None:
 
 def _run_inside(
     options: settings.Settings,
-    site: Path,
+    site: Path | None,
     wanted: tuple[story.Scenario, ...],
     report_file: Path,
     *,
@@ -204,7 +206,8 @@ def _run_inside(
             await _serve(lab)
         return result
 
-    return _code_of(runs.open_lab(runs.Settings(site.resolve(), options.engine_root), voice, play))
+    result = runs.open_lab(_settings(options, site), voice, play, site=wanted[0].site)
+    return _code_of(result)
 
 
 async def _serve(lab: runs.Lab) -> None:
@@ -227,6 +230,18 @@ async def _serve(lab: runs.Lab) -> None:
         return {"text": text, "call": report.outcome_as_json(outcome)}, False
 
     await control.serve(listener, answer)
+
+
+def _settings(options: settings.Settings, site: Path | None) -> runs.Settings:
+    """What the lab is made of."""
+    from orchestrator.lab import run as runs  # noqa: PLC0415
+
+    return runs.Settings(examples(), site.resolve() if site else None, options.engine_root)
+
+
+def _site_words(site: Path | None) -> tuple[str, ...]:
+    """The option that names the operator's own site."""
+    return ("--site", str(site)) if site else ()
 
 
 def _name() -> str:

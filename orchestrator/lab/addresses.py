@@ -95,6 +95,9 @@ PHONE_REALM = SBC_FQDN
 PHONE_PASSWORD_VARIABLE = "RECEPTION_PASSWORD"  # noqa: S105 - the name of a variable
 PHONE_PASSWORD = "lab only, not a secret"  # noqa: S105 - lives in the lab's namespaces only
 
+SECRETS: dict[str, str] = {PHONE_PASSWORD_VARIABLE: PHONE_PASSWORD}
+"""The variables that hold the secrets of the examples."""
+
 # --- services of the internet ----------------------------------------------------------------
 
 DNS_ADDRESS = "198.51.100.53"

@@ -7,6 +7,7 @@ and the trunks for an answer. They live in this process's event loop; what block
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import threading
 import time
@@ -27,12 +28,18 @@ class Settings:
     """What a lab is made of.
 
     Attributes:
-        site: The site.yaml that is applied in it.
+        examples: The folder of the examples, whose site.yaml files the stories need.
+        site: The site.yaml that is applied instead of any of them, or None.
         engine_root: A tree of another Debian release the engines come from, or None.
     """
 
-    site: Path
+    examples: Path
+    site: Path | None = None
     engine_root: str | None = None
+
+    def file_of(self, site: str) -> Path:
+        """The site.yaml for stories that need the example *site*."""
+        return self.site or self.examples / site / "site.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +76,60 @@ class Lab:
     """
 
     def __init__(
-        self, engines: str, made: world.World, actors: stage.Lab, progress: announce.Progress
+        self,
+        settings: Settings,
+        engines: str,
+        made: world.World,
+        actors: stage.Lab,
+        progress: announce.Progress,
     ) -> None:
         self.engines = engines
         self.world = made
         self.actors = actors
+        self._settings = settings
         self._progress = progress
+        self._applied: Path | None = None
+
+    async def serve(self, site: str, *, again: bool = False) -> None:
+        """Apply the site of an example, unless it is the one that serves.
+
+        Args:
+            site: The example's folder.
+            again: Apply it a second time as well, which must find nothing to do.
+
+        Raises:
+            SbcctlError: ``apply`` failed, or the second one found something to do.
+        """
+        file = self._settings.file_of(site)
+        if file == self._applied:
+            return
+        # Whatever serves after an apply that failed, the next story needs one of its own.
+        self._applied = None
+        await _apply(self.world, file, self._progress)
+        if again:
+            await _apply_again(self.world, file, self._progress)
+        self._applied = file
 
     async def tell(self, known: story.Scenario) -> story.Outcome:
-        """Tell one story; a failure is in the outcome, not raised."""
+        """Tell one story, on the site it needs; a failure is in the outcome, not raised."""
+        (outcome,) = await self.tell_all((known,))
+        return outcome
+
+    async def tell_all(self, wanted: Iterable[story.Scenario]) -> tuple[story.Outcome, ...]:
+        """Tell stories one after the other; those that follow each other on one site share it."""
+        outcomes = []
+        for site, together in itertools.groupby(wanted, key=lambda scenario: scenario.site):
+            group = tuple(together)
+            try:
+                await self.serve(site)
+            except errors.SbcctlError as error:
+                why = f"{site} could not be applied: {_in_full(error)}"
+                outcomes += [story.untold(scenario, why) for scenario in group]
+                continue
+            outcomes += [await self._tell(scenario) for scenario in group]
+        return tuple(outcomes)
+
+    async def _tell(self, known: story.Scenario) -> story.Outcome:
         # The exception only tells the step how it ended.
         with suppress(_WentWrong), self._progress.step("call", known.title) as step:
             outcome = await known.run(self.actors)
@@ -87,8 +139,10 @@ class Lab:
         return outcome
 
 
-def find_scenarios(names: Iterable[str]) -> tuple[story.Scenario, ...]:
-    """The scenarios of these names in the order they are told; all without a name.
+def find_scenarios(names: Iterable[str], *, own_site: bool = False) -> tuple[story.Scenario, ...]:
+    """The scenarios of these names in the order they are told, those of one site together.
+
+    Without a name: all of them, and with an operator's own site those of the first example.
 
     Raises:
         UsageError: There is no such scenario.
@@ -100,13 +154,22 @@ def find_scenarios(names: Iterable[str]) -> tuple[story.Scenario, ...]:
             raise errors.UsageError(
                 f"the lab has no scenario {name}", hint=f"there are: {', '.join(known)}"
             )
-    return tuple(s for s in scenarios.SCENARIOS if not wanted or s.name in wanted)
+    if wanted:
+        chosen = [known[name] for name in known if name in wanted]
+    else:
+        chosen = [s for s in known.values() if not own_site or s.site == story.FIRST_SITE]
+    sites = tuple(dict.fromkeys(scenario.site for scenario in known.values()))
+    return tuple(sorted(chosen, key=lambda scenario: sites.index(scenario.site)))
 
 
 def open_lab(
-    settings: Settings, progress: announce.Progress, play: Callable[[Lab], Awaitable[T]]
+    settings: Settings,
+    progress: announce.Progress,
+    play: Callable[[Lab], Awaitable[T]],
+    *,
+    site: str = story.FIRST_SITE,
 ) -> T:
-    """Build a lab in which the SBC of *settings* serves, call *play* with it, and end it.
+    """Build a lab in which the SBC serves *site*, call *play* with it, and end it.
 
     To be used inside a sandbox, outside of any event loop: it starts the one *play* runs in.
 
@@ -123,27 +186,37 @@ def open_lab(
 
         async def perform() -> T:
             async with stage.open_lab(_sockets(made), _identity(made)) as actors:
-                await _apply(made, settings.site, progress)
-                return await play(Lab(engines, made, actors, progress))
+                lab = Lab(settings, engines, made, actors, progress)
+                await lab.serve(site, again=True)
+                return await play(lab)
 
         return asyncio.run(perform())
+
+
+def _in_full(error: errors.SbcctlError) -> str:
+    """What an error says, with an engine's own words and what to try."""
+    words = error.words if isinstance(error, errors.EngineRefused) else ""
+    return "; ".join(part for part in (error.message, words, error.hint) if part)
 
 
 async def tell(lab: Lab, wanted: Iterable[story.Scenario]) -> Result:
     """Tell the stories one after the other."""
     began = time.monotonic()
-    outcomes = [await lab.tell(scenario) for scenario in wanted]
-    return Result(lab.engines, tuple(outcomes), time.monotonic() - began)
+    outcomes = await lab.tell_all(wanted)
+    return Result(lab.engines, outcomes, time.monotonic() - began)
 
 
 async def _apply(made: world.World, site: Path, progress: announce.Progress) -> None:
-    """Apply the site with the real command, and once more: then there is nothing to do."""
-    env = {addresses.PHONE_PASSWORD_VARIABLE: addresses.PHONE_PASSWORD}
+    """Apply the site with the real command."""
     with progress.step("apply", f"{site.parent.name}/{site.name} (certificate by ACME)") as step:
-        said = await _beside(lambda: made.apply(site, env))
+        said = await _beside(lambda: made.apply(site, addresses.SECRETS))
         step.note(f"generation {said.get('generation')}")
+
+
+async def _apply_again(made: world.World, site: Path, progress: announce.Progress) -> None:
+    """Apply it once more: then there is nothing to do."""
     with progress.step("apply", "the same again") as step:
-        again = await _beside(lambda: made.apply(site, env))
+        again = await _beside(lambda: made.apply(site, addresses.SECRETS))
         steps = again.get("steps")
         if not isinstance(steps, list) or steps:
             raise errors.ApplyError(

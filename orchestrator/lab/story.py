@@ -15,6 +15,9 @@ TALK = 100
 TOLERATED_LOSS = 0.02
 """Share of packets that may get lost on a busy machine before a call counts as failed."""
 
+FIRST_SITE = "01-one-pbx"
+"""The example that a story needs unless it names another one."""
+
 
 class Failed(Exception):
     """The story did not go as it must; the message says where it left."""
@@ -131,6 +134,7 @@ class Scenario:
         play: Tells it.
         within: Seconds it may take.
         pings: True when OPTIONS are the story itself: since the lab came up, and in the ladder.
+        site: The folder below examples/ of the site.yaml it needs.
     """
 
     name: str
@@ -139,6 +143,7 @@ class Scenario:
     play: Play
     within: float = 25.0
     pings: bool = False
+    site: str = FIRST_SITE
 
     async def run(self, lab: stage.Lab) -> Outcome:
         """Tell the story once; whatever goes wrong on the way becomes the outcome."""
@@ -171,6 +176,21 @@ class Scenario:
             trace=_trace_since(lab, marks[0], pings=self.pings),
             seconds=loop.time() - began,
         )
+
+
+def untold(known: Scenario, why: str) -> Outcome:
+    """The outcome of a story that could not begin."""
+    return Outcome(
+        name=known.name,
+        title=known.title,
+        proves=known.proves,
+        ok=False,
+        sentence=why,
+        broken=(),
+        media=(),
+        trace=(),
+        seconds=0.0,
+    )
 
 
 def _marks(lab: stage.Lab) -> tuple[int, int, int, int]:

@@ -1,14 +1,11 @@
-"""The stories of the lab; each proves requirements of facts/teams.md on the wire.
-
-A story fails when a call does not go as told, when audio does not arrive unaltered both ways, or
-when Microsoft's or the trunk's rules were broken by anything the SBC sent while it ran.
-"""
+"""The first calls: OPTIONS, Teams and the PBX, Teams and a phone, busy, cancelled, refreshed."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from orchestrator.lab import addresses, call, leg, stage, story, teams
+from orchestrator.lab import addresses, call, story, teams
+from orchestrator.lab.scenarios import openings
 
 OPTIONS_WITHIN = 65.0
 """Seconds until each of Microsoft's names got OPTIONS: one interval and a little (OPT-1)."""
@@ -42,54 +39,54 @@ async def options_both_ways(told: story.Story) -> str:
 
 async def teams_calls_pbx(told: story.Story) -> str:
     """Answered; Microsoft hangs up from another of its addresses, on a new connection (EP-5)."""
-    caller, callee = await _teams_to_pbx(told)
+    caller, callee = await openings.teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.talk()
     other = addresses.TEAMS_HOSTS["sip2.pstnhub.microsoft.com"]
-    await _hang_up(caller, callee, source=other)
+    await openings.hang_up(caller, callee, source=other)
     return "answered, audio both ways, Teams hung up from another address"
 
 
 async def pbx_calls_teams(told: story.Story) -> str:
     """Answered; the PBX hangs up."""
-    caller, callee = await _pbx_to_teams(told)
+    caller, callee = await openings.pbx_to_teams(told)
     await told.connect(caller, callee)
     await told.talk()
-    await _hang_up(caller, callee)
+    await openings.hang_up(caller, callee)
     return "answered, audio both ways, the PBX hung up"
 
 
 async def teams_calls_phone(told: story.Story) -> str:
     """The phone registers, is found and answers; it hangs up."""
     lab = told.lab
-    await _register(lab)
+    await openings.register(lab)
     caller = await lab.teams.dial(addresses.PHONE_NUMBER, caller=addresses.TEAMS_NUMBER)
     told.track("Teams hears the phone", caller)
     callee = await lab.phone.next_leg()
     told.track("phone hears Teams", callee)
     await told.connect(caller, callee)
     await told.talk()
-    await _hang_up(callee, caller)
+    await openings.hang_up(callee, caller)
     return "registered, answered, audio both ways, the phone hung up"
 
 
 async def phone_calls_teams(told: story.Story) -> str:
     """The phone registers, proves itself again in its INVITE, and Teams answers."""
     lab = told.lab
-    await _register(lab)
+    await openings.register(lab)
     caller = await lab.phone.dial(addresses.TEAMS_NUMBER)
     told.track("phone hears Teams", caller)
     callee = await lab.teams.next_leg()
     told.track("Teams hears the phone", callee)
     await told.connect(caller, callee)
     await told.talk()
-    await _hang_up(caller, callee)
+    await openings.hang_up(caller, callee)
     return "registered, answered, audio both ways, the phone hung up"
 
 
 async def pbx_is_busy(told: story.Story) -> str:
     """The PBX says 486; Teams gets just that."""
-    caller, callee = await _teams_to_pbx(told)
+    caller, callee = await openings.teams_to_pbx(told)
     callee.refuse(486)
     answer = await caller.connected()
     if answer.status != 486:
@@ -99,7 +96,7 @@ async def pbx_is_busy(told: story.Story) -> str:
 
 async def teams_is_busy(told: story.Story) -> str:
     """Teams says 486 with its cause 34; the PBX gets 486 without it, and Teams one call only."""
-    caller, callee = await _pbx_to_teams(told)
+    caller, callee = await openings.pbx_to_teams(told)
     callee.refuse(486, extra=(("Reason", 'Q.850;cause=34;text="lab;Busy Here"'),))
     answer = await caller.connected()
     if answer.status != 486:
@@ -111,47 +108,47 @@ async def teams_is_busy(told: story.Story) -> str:
 
 async def teams_cancels(told: story.Story) -> str:
     """Teams gives up while the PBX rings."""
-    caller, callee = await _teams_to_pbx(told)
-    await _cancel(caller, callee)
+    caller, callee = await openings.teams_to_pbx(told)
+    await openings.cancel(caller, callee)
     return "cancelled while the PBX rang"
 
 
 async def pbx_cancels(told: story.Story) -> str:
     """The PBX gives up while Teams rings."""
-    caller, callee = await _pbx_to_teams(told)
-    await _cancel(caller, callee)
+    caller, callee = await openings.pbx_to_teams(told)
+    await openings.cancel(caller, callee)
     return "cancelled while Teams rang"
 
 
 async def pbx_hangs_up(told: story.Story) -> str:
     """Teams called, closed its connections, and the callee hangs up: the SBC must dial anew."""
-    caller, callee = await _teams_to_pbx(told)
+    caller, callee = await openings.teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.talk()
     await told.lab.teams.drop_connections()
-    await _hang_up(callee, caller)
+    await openings.hang_up(callee, caller)
     return "answered, audio both ways, the callee hung up over a new connection"
 
 
 async def teams_hangs_up(told: story.Story) -> str:
     """The PBX called, and the callee, Teams, hangs up."""
-    caller, callee = await _pbx_to_teams(told)
+    caller, callee = await openings.pbx_to_teams(told)
     await told.connect(caller, callee)
     await told.talk()
-    await _hang_up(callee, caller)
+    await openings.hang_up(callee, caller)
     return "answered, audio both ways, the callee hung up"
 
 
 async def teams_refreshes(told: story.Story) -> str:
     """Teams sends its offer again during the call; port, key and audio stay (SIG-30)."""
-    caller, callee = await _teams_to_pbx(told)
+    caller, callee = await openings.teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.listen(story.TALK // 2)
     answer = await caller.call.renegotiate(caller.call.local_sdp, fresh=True)
     if answer.status != 200:
         raise story.Failed(f"the refresh was answered by {answer.start_line}")
     await told.talk(story.TALK + story.TALK // 2)
-    await _hang_up(caller, callee)
+    await openings.hang_up(caller, callee)
     return "answered, refreshed, audio both ways before and after"
 
 
@@ -211,48 +208,8 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         teams_refreshes,
     ),
 )  # fmt: skip
-"""Every story, in the order they are told."""
+"""In the order they are told."""
 
 
 def _is_at(host: str, ping: teams.Ping) -> bool:
     return ping.host == host
-
-
-async def _teams_to_pbx(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
-    lab = told.lab
-    caller = await lab.teams.dial(addresses.PBX_NUMBER, caller=addresses.TEAMS_NUMBER)
-    told.track("Teams hears the PBX", caller)
-    callee = await lab.pbx.next_leg()
-    told.track("PBX hears Teams", callee)
-    return caller, callee
-
-
-async def _pbx_to_teams(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
-    lab = told.lab
-    caller = await lab.pbx.dial(addresses.TEAMS_NUMBER, caller=addresses.PBX_NUMBER)
-    told.track("PBX hears Teams", caller)
-    callee = await lab.teams.next_leg()
-    told.track("Teams hears the PBX", callee)
-    return caller, callee
-
-
-async def _register(lab: stage.Lab) -> None:
-    answer = await lab.phone.register()
-    if answer.status != 200:
-        raise story.Failed(f"the phone's REGISTER was answered by {answer.start_line}")
-
-
-async def _hang_up(first: leg.Leg, other: leg.Leg, *, source: str = "") -> None:
-    answer = await first.hang_up(source=source, fresh=bool(source))
-    if answer.status != 200:
-        raise story.Failed(f"BYE was answered by {answer.start_line}")
-    await other.ended()
-
-
-async def _cancel(caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
-    callee.ring()
-    await caller.call.status(180)
-    answer = await caller.cancel()
-    if answer.status != 487:
-        raise story.Failed(f"CANCEL led to {answer.start_line} instead of 487")
-    await callee.cancelled()
