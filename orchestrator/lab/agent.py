@@ -77,7 +77,9 @@ class Agent:
         self._wire = transport.Wire(sockets, self)
         self._clients: dict[tuple[str, str], transaction.ClientTransaction] = {}
         self._servers: dict[tuple[str, str, str], transaction.ServerTransaction] = {}
-        self._dialogs: list[call.Call] = []
+        # By Call-ID: a lab under load has many calls at once.
+        self._invites: dict[str, list[transaction.ServerTransaction]] = {}
+        self._dialogs: dict[str, list[call.Call]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self, address: str, port: int) -> transport.Address:
@@ -145,7 +147,39 @@ class Agent:
 
     def adopt(self, known: call.Call) -> None:
         """Deliver requests inside this call's dialog to it."""
-        self._dialogs.append(known)
+        assert known.dialog is not None
+        self._dialogs.setdefault(known.dialog.call_id, []).append(known)
+
+    async def next_call(self, call_id: str, *, within: float, what: str) -> call.IncomingCall:
+        """Take the first call in hand that nobody has; of this Call-ID, unless it is empty.
+
+        Raises:
+            Silence: None came in time; *what* says what was waited for.
+        """
+        incoming = await self.calls.first(
+            lambda known: not known.taken and call_id in ("", known.invite.call_id),
+            within=within,
+            what=what,
+        )
+        incoming.taken = True
+        return incoming
+
+    @property
+    def waiting_calls(self) -> int:
+        """Calls that came and that nobody took yet."""
+        return sum(not known.taken for known in self.calls.entries)
+
+    def skip_calls(self) -> None:
+        """Pass over calls that came and that nobody took."""
+        for known in self.calls.entries:
+            known.taken = True
+
+    def forget(self, call_id: str) -> None:
+        """Forget a call that is over: what comes for it now belongs to nobody."""
+        self._dialogs.pop(call_id, None)
+        self._invites.pop(call_id, None)
+        kept = (known for known in self.calls.entries if known.invite.call_id != call_id)
+        self.calls.entries[:] = kept
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run something beside; a peer that cannot be reached becomes trouble."""
@@ -190,6 +224,8 @@ class Agent:
             return
         self._servers[server.key] = server
         self._forget_later(partial(self._servers.pop, server.key, None))
+        if request.method == "INVITE":
+            self._invites.setdefault(request.call_id, []).append(server)
         if request.method == "CANCEL":
             self._take_cancel(server)
         elif request.to.tag is not None:
@@ -201,15 +237,10 @@ class Agent:
             self._hooks.asked(server)
 
     def _take_ack(self, request: message.Request) -> None:
-        for server in self._servers.values():
-            invite = server.request
-            if (
-                invite.method == "INVITE"
-                and invite.call_id == request.call_id
-                and invite.cseq.number == request.cseq.number
-            ):
+        for server in self._invites.get(request.call_id, ()):
+            if server.request.cseq.number == request.cseq.number:
                 server.acknowledge()
-        for known in self._dialogs:
+        for known in self._dialogs.get(request.call_id, ()):
             if known.dialog is not None and known.dialog.holds(request):
                 known.requests.add(request)
 
@@ -222,7 +253,7 @@ class Agent:
                 known.take_cancel(server.request)
 
     def _take_in_dialog(self, server: transaction.ServerTransaction) -> None:
-        for known in self._dialogs:
+        for known in self._dialogs.get(server.request.call_id, ()):
             if known.dialog is not None and known.dialog.holds(server.request):
                 known.take_request(server)
                 return

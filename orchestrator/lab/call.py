@@ -182,6 +182,7 @@ class OutgoingCall(Call):
 class IncomingCall(Call):
     """A call that came in; 100 is already sent.
 
+    ``taken`` is whether somebody at this end has it in hand.
     ``front`` are headers that go on top of every answer: the Record-Route of a proxy on our side.
     """
 
@@ -191,6 +192,7 @@ class IncomingCall(Call):
         self.invite = server.request
         self.remote_sdp = server.request.body
         self.cancelled = asyncio.Event()
+        self.taken = False
         self.front: build.Extra = ()
         self._tag = tag
 

@@ -66,7 +66,6 @@ class Endpoint:
         self._sockets = sockets
         self._context = context
         self._calls: dict[str, call.Call] = {}
-        self._taken = 0
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
@@ -119,13 +118,10 @@ class Endpoint:
             ("Diversion", f"{here};reason=no-answer"),
         )
 
-    async def next_leg(self, *, within: float = call.WITHIN) -> leg.IncomingLeg:
-        """The next call from the SBC; Silence when none comes in time."""
-        name = self.settings.name
-        incoming = await self._agent.calls.first(
-            lambda _: True, within=within, what=f"a call at the {name}", after=self._taken
-        )
-        self._taken = self._agent.calls.entries.index(incoming) + 1
+    async def next_leg(self, *, within: float = call.WITHIN, call_id: str = "") -> leg.IncomingLeg:
+        """The next call from the SBC, or the next with this Call-ID; Silence when none comes."""
+        what = f"a call at the {self.settings.name}"
+        incoming = await self._agent.next_call(call_id, within=within, what=what)
         self._calls[incoming.invite.call_id] = incoming
         return leg.IncomingLeg(
             incoming,
@@ -136,8 +132,13 @@ class Endpoint:
         )
 
     def skip_calls(self) -> None:
-        """Forget calls that came and that nobody took."""
-        self._taken = len(self._agent.calls.entries)
+        """Pass over calls that came and that nobody took."""
+        self._agent.skip_calls()
+
+    def forget(self, call_id: str) -> None:
+        """Forget a call that is over, so that a lab under load does not grow."""
+        self._calls.pop(call_id, None)
+        self._agent.forget(call_id)
 
     async def ask(self, request: message.Request) -> message.Response:
         """Send a request outside a dialog to the SBC and return its final answer."""

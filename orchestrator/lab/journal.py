@@ -14,15 +14,23 @@ class Silence(Exception):
 
 
 class Journal(Generic[T]):
-    """Entries in the order they came; one event loop only."""
+    """Entries in the order they came; one event loop only.
+
+    Attributes:
+        entries: Those that are there.
+        keep: The least that is kept of them when many come, or None for all.
+    """
 
     def __init__(self) -> None:
         self.entries: list[T] = []
+        self.keep: int | None = None
         self._news = asyncio.Event()
 
     def add(self, entry: T) -> None:
         """Write down an entry and wake whoever waits."""
         self.entries.append(entry)
+        if self.keep is not None and len(self.entries) > 2 * self.keep:
+            del self.entries[: -self.keep]
         self._news.set()
         self._news = asyncio.Event()
 

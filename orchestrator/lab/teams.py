@@ -99,7 +99,6 @@ class Teams:
         self._settings = settings
         self._sockets = sockets
         self._known: dict[str, _Known] = {}
-        self._taken = 0
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
@@ -144,12 +143,9 @@ class Teams:
             raise
         return leg.OutgoingLeg(outgoing, stream)
 
-    async def next_leg(self, *, within: float = call.WITHIN) -> leg.IncomingLeg:
-        """The next call from the SBC; Silence when none comes in time."""
-        incoming = await self._agent.calls.first(
-            lambda _: True, within=within, what="a call at Teams", after=self._taken
-        )
-        self._taken = self._agent.calls.entries.index(incoming) + 1
+    async def next_leg(self, *, within: float = call.WITHIN, call_id: str = "") -> leg.IncomingLeg:
+        """The next call from the SBC, or the next with this Call-ID; Silence when none comes."""
+        incoming = await self._agent.next_call(call_id, within=within, what="a call at Teams")
         own = _own_contact()
         incoming.front = (("Record-Route", _own_route()),)
         route, offer = _own_route()[1:-1], incoming.invite.body
@@ -166,11 +162,16 @@ class Teams:
     @property
     def waiting_calls(self) -> int:
         """Calls that came and that nobody took yet."""
-        return len(self._agent.calls.entries) - self._taken
+        return self._agent.waiting_calls
 
     def skip_calls(self) -> None:
-        """Forget calls that came and that nobody took."""
-        self._taken = len(self._agent.calls.entries)
+        """Pass over calls that came and that nobody took."""
+        self._agent.skip_calls()
+
+    def forget(self, call_id: str) -> None:
+        """Forget a call that is over, so that a lab under load does not grow."""
+        self._known.pop(call_id, None)
+        self._agent.forget(call_id)
 
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message and its connection against every rule (agent.Hooks)."""
