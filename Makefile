@@ -12,12 +12,15 @@ ENGINES =
 RELEASE =
 # make test TESTS=tests/site: run a part of the tests.
 TESTS =
+# make conformance STORIES=new: tell these only; new, none, or names of scenarios.
+STORIES =
 
-.PHONY: help setup demo test check fmt fmt-check lint types layers shape golden engines bench clean
+.PHONY: help setup demo test check fmt fmt-check lint types layers shape golden conformance
+.PHONY: engines bench clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | \
-	  awk '{ printf "  %s %-10s", $$1, $$2; $$1 = $$2 = ""; print }'
+	  awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
 
 setup: ## Install what is missing: Debian's packages and .venv.
 	@scripts/setup.sh
@@ -58,6 +61,9 @@ shape: setup ## Check the sizes of functions and files, and the map in the READM
 
 golden: setup ## Write the expected files of every example anew; review the difference.
 	@SBCCTL_GOLDEN=write $(PYTHON) -m pytest -q tests/golden
+
+conformance: setup ## Tell all stories on both generations, write docs/conformance.md (STORIES=new).
+	@$(PYTHON) scripts/conformance.py $(STORIES)
 
 engines: setup ## Build the engine roots in the cache folder (RELEASE=trixie, bookworm or sid).
 	@scripts/engines.sh $(RELEASE)

@@ -84,26 +84,26 @@ class Ca:
         begin: dt.timedelta = dt.timedelta(days=-1),
         end: dt.timedelta = dt.timedelta(days=60),
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        common: bool = True,
+        alternative: bool = True,
     ) -> bytes:
-        """A leaf in PEM, without the CA behind it."""
+        """A leaf in PEM, without the CA behind it; its name in CN, in the SAN, or in both."""
         key = key or rsa_key()
-        return (
+        named = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        builder = (
             x509.CertificateBuilder()
-            .subject_name(_name(names[0]))
+            .subject_name(_name(names[0]) if common else x509.Name([]))
             .issuer_name(_name(self.name))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW + begin)
             .not_valid_after(NOW + end)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
-                critical=False,
-            )
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
                 critical=False,
             )
-            .sign(self.key, hashes.SHA256())
-            .public_bytes(serialization.Encoding.PEM)
         )
+        if alternative:
+            builder = builder.add_extension(named, critical=False)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -35,6 +35,15 @@ def test_a_good_pair_has_no_faults(names):
     assert faults(CA.leaf(*names) + CA.pem) == ()
 
 
+@pytest.mark.parametrize("common", [True, False])
+@pytest.mark.parametrize("alternative", [True, False])
+def test_the_name_may_stand_in_the_san_or_in_cn(common, alternative):
+    """CERT-2: Profiles of Let's Encrypt without CN serve, and so do certificates without SAN."""
+    leaf = CA.leaf(NAME, common=common, alternative=alternative)
+    said = faults(leaf + CA.pem)
+    assert said == () if common or alternative else "not for sbc.example.com" in said[0]
+
+
 @pytest.mark.parametrize(
     ("chain", "key", "said"),
     [
