@@ -11,7 +11,7 @@ import pytest
 from orchestrator import plan
 from orchestrator.plan import Kind
 from orchestrator.render import generation as generations
-from orchestrator.render import views, wanted
+from orchestrator.render import trunks, views, wanted
 from orchestrator.site import load, model
 
 EXAMPLE = Path(__file__).parents[1] / "examples/01-one-pbx/site.yaml"
@@ -284,7 +284,7 @@ def test_what_is_asked_of_the_engines_is_read_from_the_files():
     }
     assert wanted.teams_listener(generation) == ("203.0.113.10", 5061, "sbc.example.com")
     asked = dict(reversed(pair) for pair in wanted.destinations(generation))
-    assert asked["sip:192.0.2.20:5060;transport=udp"] >= views.FIRST_TRUNK_SET
+    assert asked["sip:192.0.2.20:5060;transport=udp"] >= trunks.FIRST_TRUNK_SET
     allowed = {(1, "198.51.100.0/24", 0, "teams"), (2, "192.0.2.20/32", 0, "office")}
     assert wanted.addresses(generation) == allowed
     assert len(wanted.probes(generation)) == 4

@@ -7,29 +7,15 @@ in ``EngineFacts`` and from there values in a view, never conditions on versions
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.render import units
+from orchestrator.render import tables, trunks, units
 from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
 """What User-Agent and Server say towards Teams (SIG-34)."""
-
-TEAMS_SET = 1
-"""Dispatcher set of Microsoft's names."""
-
-FIRST_TRUNK_SET = 1000
-"""Dispatcher sets of trunks begin here; which one a trunk has follows from its name alone."""
-
-_TRUNK_SETS = 1_000_000
-
-TEAMS_GROUP = 1
-"""Address group of Microsoft's networks in the permissions module."""
-
-TRUNK_GROUP = 2
-"""Address group of the trunks' gateways; each carries its trunk's name as a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,56 +100,6 @@ UNRESOLVED = "unresolved"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One entry of an htable."""
-
-    key: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One htable and what is in it, sorted by key."""
-
-    name: str
-    rows: tuple[Row, ...]
-    secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One line of dispatcher.list."""
-
-    set_id: int
-    uri: str
-    socket: str
-    ping_from: str
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One line of addresses.list: who may speak to us from where."""
-
-    group: int
-    network: str
-    prefix: int
-    tag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """RTPEngine flags by direction, as the rtpengine module takes them (teams.md 11)."""
-
-    offer_to_trunk: str
-    answer_to_teams: str
-    offer_to_teams: str
-    answer_to_trunk: str
-    offer_local: str
-    answer_local: str
-
-
-@dataclass(frozen=True, slots=True)
 class KamailioView:
     """Everything the Kamailio templates place."""
 
@@ -188,10 +124,9 @@ class KamailioView:
     tcp_workers: int
     shared_memory: int
     ng_port: int
-    media: Media
-    destinations: tuple[Destination, ...]
-    addresses: tuple[Address, ...]
-    tables: tuple[Table, ...]
+    destinations: tuple[trunks.Destination, ...]
+    addresses: tuple[trunks.Address, ...]
+    tables: tuple[tables.Table, ...]
     route_files: tuple[str, ...]
 
 
@@ -208,80 +143,6 @@ class RtpengineView:
     last_port: int
 
 
-def _media(facts: EngineFacts) -> Media:
-    if facts.rtpengine >= (11, 2):
-        suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
-    else:
-        suites = " ".join(f"SDES-no-{suite}" for suite in microsoft.UNWANTED_SUITES)
-    always = "replace-origin replace-session-connection port-latching ICE=remove"
-    plain = f"RTP/AVP {always}"
-    secure = f"RTP/SAVP {always} DTLS=off SDES-lifetime {suites}"
-    strip = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED"
-    return Media(
-        offer_to_trunk=f"{plain} rtcp-mux-demux direction=pub direction=lan {strip}",
-        answer_to_teams=f"{secure} rtcp-mux-accept",
-        offer_to_teams=f"{secure} rtcp-mux-offer direction=lan direction=pub",
-        answer_to_trunk=plain,
-        offer_local=f"{plain} rtcp-mux-demux direction=lan direction=lan",
-        answer_local=plain,
-    )
-
-
-def trunk_sets(names: Iterable[str]) -> dict[str, int]:
-    """Return the dispatcher set of each trunk.
-
-    A set follows from the trunk's name, so that a new trunk never moves another one to a set
-    that was somebody else's while Kamailio reads tables and destinations one after the other.
-    Two names that meet (one in a million) are told apart in alphabetical order.
-    """
-    sets: dict[str, int] = {}
-    taken: set[int] = set()
-    for name in sorted(names):
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % _TRUNK_SETS
-        while number in taken:
-            number = (number + 1) % _TRUNK_SETS
-        taken.add(number)
-        sets[name] = FIRST_TRUNK_SET + number
-    return sets
-
-
-def _destinations(site: model.Site) -> tuple[Destination, ...]:
-    teams = [
-        Destination(
-            set_id=TEAMS_SET,
-            uri=f"sip:{name}:5061;transport=tls",
-            socket="teams",
-            ping_from=f"sip:{site.teams.fqdn}",
-            priority=100 - place,
-        )
-        for place, name in enumerate(microsoft.names(site))
-    ]
-    sets = trunk_sets(site.trunks)
-    trunks = [
-        Destination(
-            set_id=sets[name],
-            uri=gateway.uri,
-            socket=f"trunk_{gateway.transport}",
-            ping_from=f"sip:{site.node.trunk_bind}",
-            priority=100 - place,
-        )
-        for name, trunk in sorted(site.trunks.items())
-        for place, gateway in enumerate(trunk.gateways)
-    ]
-    return tuple(teams + trunks)
-
-
-def _addresses(site: model.Site) -> tuple[Address, ...]:
-    found = []
-    for network in microsoft.networks(site):
-        address, _, prefix = network.partition("/")
-        found.append(Address(group=TEAMS_GROUP, network=address, prefix=int(prefix), tag="teams"))
-    for name, trunk in sorted(site.trunks.items()):
-        hosts = dict.fromkeys(gateway.host for gateway in trunk.gateways)
-        found += [Address(group=TRUNK_GROUP, network=host, prefix=32, tag=name) for host in hosts]
-    return tuple(found)
-
-
 def _digest_ha1(user: str, realm: str, password: str | None) -> str:
     """Return HA1 of RFC 2617 section 3.2.2.2: what the registrar compares with."""
     if password is None:
@@ -289,41 +150,32 @@ def _digest_ha1(user: str, realm: str, password: str | None) -> str:
     return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
-def _tables(site: model.Site, secrets: Secrets) -> tuple[Table, ...]:
-    phones = sorted(site.phones.users.items()) if site.phones else []
+def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tables.Table, ...]:
+    users = site.phones.users if site.phones else {}
     realm = site.phones.realm if site.phones else site.teams.fqdn
-    trunks = sorted(site.trunks.items())
-    prefixes = [Row(key=number, value=name) for name, trunk in trunks for number in trunk.numbers]
-    prefixes += [Row(key="default", value=name) for name, trunk in trunks if not trunk.numbers]
-    return (
-        Table(
-            name="auth",
-            rows=tuple(
-                Row(key=user, value=_digest_ha1(user, realm, secrets.phones.get(user)))
-                for user, _ in phones
-            ),
-            secret=True,
-        ),
-        Table(name="caller", rows=tuple(Row(key=user, value=p.number) for user, p in phones)),
-        Table(name="kind", rows=tuple(Row(key=name, value=trunk.kind) for name, trunk in trunks)),
-        Table(name="phone", rows=tuple(Row(key=p.number, value=user) for user, p in phones)),
-        Table(name="prefix", rows=tuple(sorted(prefixes, key=lambda row: row.key))),
-        Table(name="secret", rows=(Row(key="contact", value=secrets.contact_key),), secret=True),
-        Table(
-            name="trunk",
-            rows=tuple(
-                Row(key=n, value=str(number))
-                for n, number in sorted(trunk_sets(site.trunks).items())
-            ),
-        ),
+    prefixes = {number: name for name, trunk in site.trunks.items() for number in trunk.numbers}
+    for name, trunk in site.trunks.items():
+        if not trunk.numbers:
+            prefixes["default"] = name
+    proofs = {user: _digest_ha1(user, realm, secrets.phones.get(user)) for user in users}
+    found = (
+        tables.table("auth", proofs, secret=True),
+        tables.table("caller", {user: phone.number for user, phone in users.items()}),
+        trunks.media_table(site, facts.rtpengine),
+        trunks.party_table(site),
+        tables.table("phone", {phone.number: user for user, phone in users.items()}),
+        tables.table("prefix", prefixes),
+        tables.table("secret", {"contact": secrets.contact_key}, secret=True),
+        trunks.trunk_table(site),
     )
+    return tuple(sorted(found, key=lambda each: each.name))
 
 
 def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
-    routes = ["gate", "dialog", "identity", "calls", "media", "events"]
+    routes = ["gate", "dialog", "identity", "calls", "routing", "media", "events"]
     if site.phones:
         routes.append("phones")
     node = site.node
@@ -353,10 +205,9 @@ def kamailio_view(
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
         shared_memory=site.engines.shared_memory,
         ng_port=model.NG_PORT,
-        media=_media(facts),
-        destinations=_destinations(site),
-        addresses=_addresses(site),
-        tables=_tables(site, secrets),
+        destinations=trunks.destinations(site),
+        addresses=trunks.addresses(site),
+        tables=_tables(site, facts, secrets),
         route_files=tuple(sorted(routes)),
     )
 

@@ -18,6 +18,9 @@ from orchestrator.site import microsoft, model
 MOST_GATEWAYS = 200
 """Kamailio's list of more than about 300 does not fit into one answer (engines.md 1.1)."""
 
+RESERVED_NAMES = frozenset({"teams", "phone", "phones", "gone"})
+"""The parties of a call that are no trunks."""
+
 MOST_OF_ONE_RULE = 1_000
 """Problems one rule may have."""
 
@@ -285,6 +288,18 @@ def _find_unservable_gateways(site: model.Site) -> Iterator[errors.Problem]:
         )
 
 
+def _find_reserved_names(site: model.Site) -> Iterator[errors.Problem]:
+    """Routes and tables know these parties by these names."""
+    for name in site.trunks:
+        if name in RESERVED_NAMES:
+            yield errors.Problem(
+                "reserved-name",
+                f"a trunk cannot be called {name}, which is not a trunk",
+                ("trunks", name),
+                hint="choose another name",
+            )
+
+
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
     without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
     for name in without[1:]:
@@ -360,6 +375,7 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_bad_gateways,
     _find_unservable_gateways,
     _find_repeated_gateways,
+    _find_reserved_names,
     _find_several_defaults,
     _find_repeated_prefixes,
     _find_repeated_phones,

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.engine, pytest.mark.slow]
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROUTES = "templates/kamailio/routes"
-VIEWS = "orchestrator/render/views.py"
+TRUNKS = "orchestrator/render/trunks.py"
 
 
 IDENTITY = f"{ROUTES}/identity.cfg.j2"
@@ -102,8 +102,8 @@ GROUPS = (
     Group(
         ("pbx-to-teams",),
         {
-            "suites nobody wants, NULL among them": Mutation("MED-3", VIEWS, " {suites}"),
-            "a key without lifetime": Mutation("MED-4", VIEWS, "SDES-lifetime"),
+            "suites nobody wants, NULL among them": Mutation("MED-3", TRUNKS, " {suites}"),
+            "a key without lifetime": Mutation("MED-4", TRUNKS, "SDES-lifetime"),
             "the PBX's Contact shown to Teams": Mutation(
                 "SIG-35", IDENTITY, "        route(MASK);\n"
             ),
@@ -113,8 +113,8 @@ GROUPS = (
             "an address in Record-Route": Mutation(
                 "SIG-5",
                 f"{ROUTES}/dialog.cfg.j2",
-                'record_route_preset("{{ k.fqdn | host }}',
-                'record_route_preset("{{ k.teams_bind | host }}',
+                '$var(us) = "{{ k.fqdn | host }}',
+                '$var(us) = "{{ k.teams_bind | host }}',
             ),
             "100rel towards Teams": Mutation("SIG-13", IDENTITY, '    remove_hf("Supported");\n'),
             "who calls, with an address": Mutation(
@@ -130,7 +130,7 @@ GROUPS = (
         ("teams-to-pbx", "busy-teams"),
         {
             "plain RTP to Teams": Mutation(
-                "MED-2", VIEWS, 'f"RTP/SAVP {always}', 'f"RTP/AVP {always}'
+                "MED-2", TRUNKS, 'f"RTP/SAVP {', 'f"RTP/AVP {'
             ),
             "a Contact that came back changed": Mutation(
                 "SIG-12", IDENTITY, "$ru = $var(contact);", "$ru = $(var(contact){s.tolower});"

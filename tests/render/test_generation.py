@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import errors
-from orchestrator.render import generation, views
+from orchestrator.render import generation, trunks, views
 from orchestrator.site import model
 
 PATHS = views.Paths(state="/var/lib/sbcctl", run="/run/sbcctl")
@@ -78,12 +78,12 @@ def test_a_new_trunk_leaves_the_skeleton_alone():
 
 def test_a_new_trunk_moves_no_other_to_another_set():
     """While Kamailio reads one file after the other, no set may change its owner."""
-    before = views.trunk_sets(["b", "c"])
-    after = views.trunk_sets(["a", "b", "c"])
+    before = trunks.trunk_sets(["b", "c"])
+    after = trunks.trunk_sets(["a", "b", "c"])
 
     assert {name: after[name] for name in before} == before
     assert len(set(after.values())) == 3
-    assert min(after.values()) >= views.FIRST_TRUNK_SET
+    assert min(after.values()) >= trunks.FIRST_TRUNK_SET
 
 
 def test_a_new_port_changes_the_skeleton_and_its_digest():
@@ -141,8 +141,8 @@ def test_kamailio_before_6_gets_one_tls_worker_and_eleven_refusals():
 
     assert "\ntcp_children=1\n" in old.file("kamailio/kamailio.cfg").text
     assert "tls_threads_mode" not in old.file("kamailio/kamailio.cfg").text
-    assert old.file("kamailio/routes/media.cfg").text.count("SDES-no-NULL_HMAC_SHA1_80") == 2 + 1
-    assert "SDES-only-AES_CM_128_HMAC_SHA1_80" in new.file("kamailio/routes/media.cfg").text
+    assert old.file("kamailio/tables/media").text.count("SDES-no-NULL_HMAC_SHA1_80") == 2
+    assert "SDES-only-AES_CM_128_HMAC_SHA1_80" in new.file("kamailio/tables/media").text
     assert 'loadmodule "tls_wolfssl.so"' in new.file("kamailio/kamailio.cfg").text
 
 

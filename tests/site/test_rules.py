@@ -42,7 +42,12 @@ def site_with(**changes: object) -> model.Site:
 
 GATEWAYS = "trunks__office__gateways"
 
+PBX = {"kind": "pbx", "gateways": ["sip:192.0.2.40"], "numbers": ["+1"]}
+
 CASES = [
+    # parties that are no trunks
+    ({"trunks__teams": PBX}, "reserved-name", ("trunks", "teams")),
+    ({"trunks__phones": PBX}, "reserved-name", ("trunks", "phones")),
     # the node
     ({"node__public_address": "127.0.0.1"}, "unusable-address", ("node", "public_address")),
     ({"node__public_address": "0.0.0.0"}, "unusable-address", ("node", "public_address")),

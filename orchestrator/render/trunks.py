@@ -1,0 +1,166 @@
+"""What Kamailio's tables and lists say about each party: Teams, phones and every trunk.
+
+A party is ``teams``, ``phone`` or the name of a trunk. Everything that differs from party to
+party is data of these tables, so that another trunk changes no line of the skeleton.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.render import tables
+from orchestrator.site import microsoft, model
+
+TEAMS = "teams"
+"""The party behind Microsoft's names."""
+
+PHONE = "phone"
+"""The party of all phones that register here."""
+
+GONE = "gone"
+"""The party of calls whose trunk is no longer in site.yaml; they are carried to their end."""
+
+TEAMS_SET = 1
+"""Dispatcher set of Microsoft's names, and the number of the party Teams."""
+
+FIRST_TRUNK_SET = 1000
+"""Dispatcher sets of trunks begin here; which one a trunk has follows from its name alone."""
+
+_PHONE_NUMBER = 2
+_TRUNK_SETS = 1_000_000
+
+TEAMS_GROUP = 1
+"""Address group of Microsoft's networks in the permissions module."""
+
+TRUNK_GROUP = 2
+"""Address group of the trunks' gateways; each carries its trunk's name as a tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One line of dispatcher.list."""
+
+    set_id: int
+    uri: str
+    socket: str
+    ping_from: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One line of addresses.list: who may speak to us from where."""
+
+    group: int
+    network: str
+    prefix: int
+    tag: str
+
+
+def trunk_sets(names: Iterable[str]) -> dict[str, int]:
+    """Return the dispatcher set of each trunk.
+
+    A set follows from the trunk's name, so that a new trunk never moves another one to a set
+    that was somebody else's while Kamailio reads tables and destinations one after the other.
+    Two names that meet (one in a million) are told apart in alphabetical order.
+    """
+    sets: dict[str, int] = {}
+    taken: set[int] = set()
+    for name in sorted(names):
+        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % _TRUNK_SETS
+        while number in taken:
+            number = (number + 1) % _TRUNK_SETS
+        taken.add(number)
+        sets[name] = FIRST_TRUNK_SET + number
+    return sets
+
+
+def destinations(site: model.Site) -> tuple[Destination, ...]:
+    """The lines of dispatcher.list: Microsoft's names in their order, then the trunks."""
+    teams = [
+        Destination(
+            set_id=TEAMS_SET,
+            uri=f"sip:{name}:5061;transport=tls",
+            socket="teams",
+            ping_from=f"sip:{site.teams.fqdn}",
+            priority=100 - place,
+        )
+        for place, name in enumerate(microsoft.names(site))
+    ]
+    sets = trunk_sets(site.trunks)
+    trunks = [
+        Destination(
+            set_id=sets[name],
+            uri=gateway.uri,
+            socket=f"trunk_{gateway.transport}",
+            ping_from=f"sip:{site.node.trunk_bind}",
+            priority=100 - place,
+        )
+        for name, trunk in sorted(site.trunks.items())
+        for place, gateway in enumerate(trunk.gateways)
+    ]
+    return tuple(teams + trunks)
+
+
+def addresses(site: model.Site) -> tuple[Address, ...]:
+    """The lines of addresses.list."""
+    found = []
+    for network in microsoft.networks(site):
+        address, _, prefix = network.partition("/")
+        found.append(Address(group=TEAMS_GROUP, network=address, prefix=int(prefix), tag=TEAMS))
+    for name, trunk in sorted(site.trunks.items()):
+        hosts = dict.fromkeys(gateway.host for gateway in trunk.gateways)
+        found += [Address(group=TRUNK_GROUP, network=host, prefix=32, tag=name) for host in hosts]
+    return tuple(found)
+
+
+def party_table(site: model.Site) -> tables.Table:
+    """The table ``party``: name -> number and number -> name, for the seal of a dialog."""
+    numbers = {TEAMS: TEAMS_SET, PHONE: _PHONE_NUMBER, **trunk_sets(site.trunks)}
+    entries = {name: str(number) for name, number in numbers.items()}
+    return tables.table("party", entries | {number: name for name, number in entries.items()})
+
+
+def trunk_table(site: model.Site) -> tables.Table:
+    """The table ``trunk``: name -> what routing asks about it, as a string of parameters."""
+    sets = trunk_sets(site.trunks)
+    return tables.table(
+        "trunk", {name: _trunk_params(trunk, sets[name]) for name, trunk in site.trunks.items()}
+    )
+
+
+def _trunk_params(trunk: model.Trunk, number: int) -> str:
+    return tables.params((("set", str(number)), ("kind", trunk.kind)))
+
+
+def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
+    """The table ``media``: ``PARTY/offer`` and ``PARTY/answer`` -> RTPEngine's flags towards it.
+
+    Args:
+        site: The site.
+        rtpengine: The version of RTPEngine, for example ``(10, 5)``.
+    """
+    entries = {
+        f"{TEAMS}/offer": f"{_secure(rtpengine)} rtcp-mux-offer",
+        f"{TEAMS}/answer": f"{_secure(rtpengine)} rtcp-mux-accept",
+    }
+    for party in (PHONE, GONE, *site.trunks):
+        entries[f"{party}/offer"] = f"{_PLAIN} rtcp-mux-demux {_STRIP}"
+        entries[f"{party}/answer"] = _PLAIN
+    return tables.table("media", entries)
+
+
+_ALWAYS = "replace-origin replace-session-connection port-latching ICE=remove"
+_PLAIN = f"RTP/AVP {_ALWAYS}"
+_STRIP = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED"
+
+
+def _secure(rtpengine: tuple[int, int]) -> str:
+    """SRTP with the one suite Teams takes (MED-1, MED-3, MED-4; teams.md 11)."""
+    if rtpengine >= (11, 2):
+        suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
+    else:
+        suites = " ".join(f"SDES-no-{suite}" for suite in microsoft.UNWANTED_SUITES)
+    return f"RTP/SAVP {_ALWAYS} DTLS=off SDES-lifetime {suites}"
