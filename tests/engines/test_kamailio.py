@@ -72,7 +72,7 @@ def test_what_it_holds_is_read_back(rpc):
     assert "sip:192.0.2.20:5060;transport=udp" in {uri for number, uri in held if number > 1}
     assert held == sorted(held)
     assert len(held) == 4
-    assert kamailio.table_value(rpc, "trunk", "office") in {str(number) for number, _ in held}
+    assert kamailio.table_value(rpc, "party", "office") in {str(number) for number, _ in held}
     assert kamailio.table_value(rpc, "trunk", "nobody") is None
     assert kamailio.running_skeleton(rpc)
 

@@ -129,9 +129,7 @@ GROUPS = (
     Group(
         ("teams-to-pbx", "busy-teams"),
         {
-            "plain RTP to Teams": Mutation(
-                "MED-2", TRUNKS, 'f"RTP/SAVP {', 'f"RTP/AVP {'
-            ),
+            "plain RTP to Teams": Mutation("MED-2", TRUNKS, 'f"RTP/SAVP {', 'f"RTP/AVP {'),
             "a Contact that came back changed": Mutation(
                 "SIG-12", IDENTITY, "$ru = $var(contact);", "$ru = $(var(contact){s.tolower});"
             ),
