@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import test_generation
 
-from orchestrator.render import generation, views
+from orchestrator.render import generation, trunks, views
 from orchestrator.site import model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def rendered(facts: views.EngineFacts, teams: str = "") -> generation.Generation
 
 def names_of(result: generation.Generation) -> list[str]:
     lines = result.file("kamailio/dispatcher.list").text.splitlines()
-    return [line.split()[1] for line in lines if line.startswith(f"{views.TEAMS_SET} ")]
+    return [line.split()[1] for line in lines if line.startswith(f"{trunks.TEAMS_SET} ")]
 
 
 def networks_of(result: generation.Generation) -> list[str]:
