@@ -34,7 +34,7 @@ def names_of(result: generation.Generation) -> list[str]:
 
 def networks_of(result: generation.Generation) -> list[str]:
     lines = result.file("kamailio/addresses.list").text.splitlines()
-    return [line for line in lines if line.startswith(f"{views.TEAMS_GROUP} ")]
+    return [line for line in lines if line.startswith(f"{trunks.TEAMS_GROUP} ")]
 
 
 @both
