@@ -19,7 +19,7 @@ readonly policy_mark='made by sbcctl: nothing starts while packages are installe
 packages() {
     printf '%s\n' python3-venv kamailio kamailio-tls-modules kamailio-sqlite-modules \
         rtpengine-daemon pebble bind9 bubblewrap debootstrap iproute2 util-linux \
-        ca-certificates strace
+        ca-certificates strace nftables
     # The TLS stack we run where it is packaged: docs/decisions/0003-tls-stack.md.
     if [ -n "$(apt-cache madison kamailio-tls-wolfssl-modules 2>/dev/null)" ]; then
         printf '%s\n' kamailio-tls-wolfssl-modules

@@ -101,7 +101,12 @@ def create_bridge(name: str) -> None:
 
 
 def plug(
-    namespace: str, bridge: str, *, addresses: Iterable[str], networks: Iterable[str]
+    namespace: str,
+    bridge: str,
+    *,
+    addresses: Iterable[str],
+    networks: Iterable[str],
+    router: str = "",
 ) -> None:
     """Plug *namespace* into *bridge* by a card that is named like the bridge.
 
@@ -110,6 +115,7 @@ def plug(
         bridge: A bridge of the namespace we live in.
         addresses: IPv4 addresses of the card; the first one is the source by default.
         networks: IPv4 networks that are reached over the card without a router.
+        router: The address that leads to everything else; without one nothing does.
 
     Raises:
         HostError: The kernel refuses, or the name would be longer than the kernel takes.
@@ -127,6 +133,8 @@ def plug(
             route.link("set", index=card, state="up")
             for network in networks:
                 route.route("add", dst=network, oif=card, scope="link", prefsrc=own[0])
+            if router:
+                route.route("add", dst="default", gateway=router, prefsrc=own[0])
 
     with _refusal(f"the namespace {namespace} cannot be plugged into {bridge}"):
         with IPRoute() as route:
@@ -136,6 +144,17 @@ def plug(
             route.link("set", index=port, master=_card(route, bridge))
             route.link("set", index=port, state="up")
         within(namespace, configure)
+
+
+def forward(namespace: str) -> None:
+    """Let *namespace* pass IPv4 packets on from one of its cards to another.
+
+    Raises:
+        HostError: There is no such namespace, or the kernel refuses.
+    """
+    switch = Path("/proc/sys/net/ipv4/ip_forward")
+    with _refusal(f"the namespace {namespace} cannot become a router"):
+        within(namespace, lambda: switch.write_text("1", encoding="ascii"))
 
 
 def within(namespace: str, action: Callable[[], _Answer]) -> _Answer:

@@ -51,6 +51,7 @@ class Profile:
         identity: Certificate, key and roots, for TLS.
         ciphers: The TLS 1.2 suites it takes, or empty for any.
         headers: Headers that each of its messages carries, such as User-Agent.
+        demanding: False to let peers in that show no certificate on TLS.
     """
 
     name: str
@@ -62,16 +63,32 @@ class Profile:
     identity: tls.Identity | None = None
     ciphers: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=())
+    demanding: bool = True
+
+
+Guard = Callable[[transaction.ServerTransaction], bool]
+"""Whether to let a request outside a dialog in; when not, the guard has answered it."""
 
 
 class Agent:
-    """A user agent; one event loop, closed by ``close``."""
+    """A user agent; one event loop, closed by ``close``.
+
+    Attributes:
+        profile: Who it is.
+        calls: The calls that came.
+        guard: Who decides about requests outside dialogs; None lets all of them in.
+        hurried: True to close each connection after each transaction, as Microsoft may (TLS-8).
+        mute: Our own addresses that hear and write down everything, and say nothing to it.
+    """
 
     def __init__(
         self, profile: Profile, sockets: transport.Sockets, *, hooks: Hooks, log: Log
     ) -> None:
         self.profile = profile
         self.calls: journal.Journal[call.IncomingCall] = journal.Journal()
+        self.guard: Guard | None = None
+        self.hurried = False
+        self.mute: frozenset[str] = frozenset()
         self._hooks = hooks
         self._log = log
         self._wire = transport.Wire(sockets, self)
@@ -99,6 +116,10 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._wire.close()
+
+    async def stop_listening(self) -> None:
+        """Close all ports until ``listen`` is called again; connections stay."""
+        await self._wire.stop_listening()
 
     async def drop_connections(self) -> None:
         """Close all connections, so that whatever comes next needs new ones (TLS-8)."""
@@ -190,10 +211,12 @@ class Agent:
     def received(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Take one message from the wire (transport.Receiver)."""
         self._record(parsed, flow, came=True)
+        if flow.local[0] in self.mute:
+            return
         try:
             self._hooks.seen(parsed, flow)
             if isinstance(parsed, message.Response):
-                self._take_response(parsed)
+                self._take_response(parsed, flow)
             else:
                 self._take_request(build.with_received(parsed, flow.remote), flow)
         except grammar.SipError as error:
@@ -208,10 +231,12 @@ class Agent:
         """Take note of a TLS handshake that failed (transport.Receiver)."""
         self._hooks.refused(refusal)
 
-    def _take_response(self, response: message.Response) -> None:
+    def _take_response(self, response: message.Response, flow: transport.Flow) -> None:
         client = self._clients.get((response.top_via.branch, response.cseq.method))
         if client is not None:
             client.receive(response)
+            if self.hurried and response.status >= 200:
+                flow.leave()
 
     def _take_request(self, request: message.Request, flow: transport.Flow) -> None:
         if request.method == "ACK":
@@ -230,6 +255,8 @@ class Agent:
             self._take_cancel(server)
         elif request.to.tag is not None:
             self._take_in_dialog(server)
+        elif self.guard is not None and not self.guard(server):
+            return
         elif request.method == "INVITE":
             server.respond(build.response(request, 100))
             self.calls.add(call.IncomingCall(self, server, tag=secrets.token_hex(5)))
@@ -271,7 +298,10 @@ class Agent:
     def _session(self, server_name: str) -> tls.Session:
         assert self.profile.identity is not None
         return tls.Session(
-            self.profile.identity, server_name=server_name, ciphers=self.profile.ciphers
+            self.profile.identity,
+            server_name=server_name,
+            ciphers=self.profile.ciphers,
+            demanding=self.profile.demanding,
         )
 
     def _via(self, flow: transport.Flow) -> str:
@@ -291,6 +321,8 @@ class Agent:
             return
         flow.send(parsed.serialise())
         self._record(parsed, flow, came=False)
+        if self.hurried and isinstance(parsed, message.Response) and parsed.status >= 200:
+            flow.leave()
 
     async def _answer_elsewhere(self, response: message.Response) -> None:
         # The connection the request came by is gone: dial its Via (RFC 3261 section 18.2.2).

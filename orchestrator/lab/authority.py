@@ -50,6 +50,7 @@ class Authority:
         name: Common name of the CA.
         folder: Where its PEM files go; it must exist.
         issuer: Who signs this CA; None makes it a root that signs itself.
+        key: Kind of the CA's own key; an ECDSA key is made in no time.
         now: The present, with a time zone.
     """
 
@@ -59,11 +60,12 @@ class Authority:
         *,
         folder: Path,
         issuer: Authority | None = None,
+        key: KeyKind = "rsa",
         now: dt.datetime | None = None,
     ) -> None:
         self._folder = folder
         self._now = now or dt.datetime.now(dt.UTC)
-        self.private_key = _new_key("rsa")
+        self.private_key = _new_key(key)
         self._issuer = issuer
         self.certificate = self._made_certificate(name)
 

@@ -1,4 +1,4 @@
-"""What a PBX and a phone have in common: SIP over UDP, plain PCMA, and the trunk's rules."""
+"""What PBXs, carriers and phones have in common: SIP, PCMA, the trunk's rules, their moods."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from orchestrator.lab import (
     journal,
     leg,
     media,
+    moods,
     offers,
+    offers_srtp,
     rules,
+    tls,
     transaction,
     transport,
 )
@@ -37,6 +40,9 @@ class Settings:
         domain: The host of the endpoint's own URI: its own address, or what it registers at.
         account: What answers a challenge, or None.
         names: Names it may have to resolve, with their addresses.
+        transport: How it speaks SIP: ``udp``, ``tcp`` or ``tls``.
+        identity: Its certificate and the roots it trusts, for ``tls``.
+        srtp: True when it encrypts its audio.
     """
 
     name: str
@@ -48,9 +54,12 @@ class Settings:
     domain: str
     account: digest.Account | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    transport: str = "udp"
+    identity: tls.Identity | None = None
+    srtp: bool = False
 
 
-class Endpoint:
+class Endpoint(moods.Moody):
     """A SIP endpoint on the company's side; make it inside a running event loop."""
 
     def __init__(
@@ -76,13 +85,20 @@ class Endpoint:
         """Close everything."""
         await self._agent.close()
 
-    async def invite(self, target: str, *, caller: str, to: str) -> leg.OutgoingLeg:
+    def places(self) -> tuple[str, ...]:
+        """The one address it listens at."""
+        return (self.settings.address,)
+
+    async def invite(
+        self, target: str, *, caller: str, to: str, next_hop: str = ""
+    ) -> leg.OutgoingLeg:
         """Call by way of the SBC.
 
         Args:
             target: The Request-URI.
             caller: The URI of From.
             to: The URI of To.
+            next_hop: The URI that decides where it goes, by default the SBC's.
         """
         stream = open_stream(self._sockets, self.settings.address)
         place = offers.Place(*stream.address)
@@ -99,13 +115,17 @@ class Endpoint:
                 ("Supported", "replaces, 100rel"),
                 *self._gossip(),
             ),
-            body=offers.plain_offer(place, session=secrets.randbelow(90_000)),
+            body=self._offer(place),
         )
         outgoing = call.OutgoingCall(
-            self._agent, invite, f"sip:{self.settings.sbc}", self.settings.account
+            self._agent, invite, next_hop or f"sip:{self.settings.sbc}", self.settings.account
         )
         self._calls[invite.call_id] = outgoing
-        await outgoing.start()
+        try:
+            await outgoing.start()
+        except OSError:
+            stream.close()
+            raise
         return leg.OutgoingLeg(outgoing, stream)
 
     def _gossip(self) -> tuple[tuple[str, str], ...]:
@@ -127,9 +147,24 @@ class Endpoint:
             incoming,
             open_stream(self._sockets, self.settings.address),
             contact=self.settings.contact,
-            answerer=_answer,
+            answerer=self._answer,
             extra=(("Allow", ALLOW),),
         )
+
+    def _offer(self, here: offers.Place) -> bytes:
+        body = offers.plain_offer(here, session=secrets.randbelow(90_000))
+        return offers_srtp.encrypted(body) if self.settings.srtp else body
+
+    def _answer(self, offer: bytes, here: offers.Place) -> bytes:
+        session = secrets.randbelow(90_000)
+        if self.settings.srtp:
+            return offers_srtp.answer(offer, here, session=session)
+        return offers.plain_answer(offer, here, session=session)
+
+    @property
+    def waiting_calls(self) -> int:
+        """Calls that came and that nobody took yet."""
+        return self._agent.waiting_calls
 
     def skip_calls(self) -> None:
         """Pass over calls that came and that nobody took."""
@@ -147,7 +182,7 @@ class Endpoint:
 
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message against the trunk's rules (agent.Hooks)."""
-        context = replace(self._context, tls=flow.facts)
+        context = replace(self._context, tls=flow.facts, srtp=self.settings.srtp)
         known = self._calls.get(parsed.call_id)
         # Before a 2xx there is no dialog: the ACK of a refusal goes where the INVITE went.
         if known is not None and known.dialog is not None:
@@ -190,13 +225,11 @@ def resolve(names: Mapping[str, str], host: str) -> str:
 def _profile(settings: Settings) -> agent.Profile:
     return agent.Profile(
         name=settings.name,
-        transport="udp",
+        transport=settings.transport,
         address=settings.address,
         port=settings.port,
         resolve=lambda host: resolve(settings.names, host),
+        identity=settings.identity,
         headers=(("User-Agent", settings.product),),
+        demanding=False,
     )
-
-
-def _answer(offer: bytes, here: offers.Place) -> bytes:
-    return offers.plain_answer(offer, here, session=secrets.randbelow(90_000))

@@ -83,6 +83,7 @@ class Context:
         offer: The SDP that the message answers, or nothing.
         earlier: The SDP the SBC sent before in this dialog, or nothing.
         asked: The method of the request, when the message is a response.
+        srtp: True when the receiver is a trunk that wants encrypted audio.
     """
 
     fqdn: str
@@ -94,3 +95,4 @@ class Context:
     offer: bytes = b""
     earlier: bytes = b""
     asked: str = ""
+    srtp: bool = False

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.host import process
@@ -46,21 +47,31 @@ controls {{ }};
     zones = "".join(
         f'zone "{zone}" {{ type primary; file "{folder}/{zone}"; }};\n' for zone in ZONES
     )
-    files = {zone: _zone(zone) for zone in ZONES}
-    return {"named.conf": options + zones, **files}
+    return {"named.conf": options + zones, **zone_files(names_of_everybody(), serial=1)}
 
 
-def _zone(zone: str) -> str:
+def names_of_everybody() -> dict[str, tuple[str, ...]]:
+    """Every name with its addresses, while nobody has changed any."""
+    return {name: (address,) for name, address in addresses.HOSTS.items()}
+
+
+def zone_files(names: Mapping[str, tuple[str, ...]], *, serial: int) -> dict[str, str]:
+    """BIND's file for each zone, by the zone's name; a name without addresses does not exist."""
+    return {zone: _zone(zone, names, serial) for zone in ZONES}
+
+
+def _zone(zone: str, names: Mapping[str, tuple[str, ...]], serial: int) -> str:
     lines = [
         "$TTL 5",
-        f"@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 5",
+        f"@ SOA ns.{zone}. hostmaster.{zone}. {serial} 3600 600 86400 5",
         f"@ NS ns.{zone}.",
         f"ns A {addresses.DNS_ADDRESS}",
     ]
     lines += [
         f"{name}. A {address}"
-        for name, address in addresses.HOSTS.items()
+        for name, known in names.items()
         if name.endswith(f".{zone}")
+        for address in known
     ]
     return "\n".join(lines) + "\n"
 

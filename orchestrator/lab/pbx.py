@@ -1,4 +1,4 @@
-"""The company's PBX: SIP over UDP, plain PCMA, no registration (it is known by its address)."""
+"""A PBX or a carrier that is known by its address: no registration, one number or many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PRODUCT = "Lab PBX 1.0"
 
 
 class Pbx(endpoint.Endpoint):
-    """A PBX with one extension."""
+    """A PBX with one extension, or one gateway of a carrier."""
 
     async def dial(self, number: str, *, caller: str) -> leg.OutgoingLeg:
         """Call a number through the trunk, as a PBX does: the SBC's address in every URI."""
@@ -16,6 +16,6 @@ class Pbx(endpoint.Endpoint):
         return await self.invite(target, caller=f"sip:{caller}@{self.settings.domain}", to=target)
 
 
-def contact_of(number: str, address: str, port: int) -> str:
+def contact_of(number: str, address: str, port: int, transport: str = "udp") -> str:
     """A PBX's Contact: its address, which must not leave the company, and an opaque parameter."""
-    return f"<sip:{number}@{address}:{port};transport=udp;x-line=Ab%2F7>"
+    return f"<sip:{number}@{address}:{port};transport={transport};x-line=Ab%2F7>"

@@ -23,6 +23,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "setpriv": ("util-linux",),
     "nsenter": ("util-linux",),
     "mount": ("mount",),
+    "nft": ("nftables",),
 }
 """What else the lab runs."""
 

@@ -13,7 +13,10 @@ from html import escape
 from orchestrator.lab import run, story
 from orchestrator.sip import ladder
 
-ORDER = ("Teams", "SBC", "PBX", "phone")
+ORDER = (
+    "Teams", "SBC", "PBX", "branch", "secure", "carrier-a", "carrier-b", "registrar", "phone",
+    "desk", "home",
+)  # fmt: skip
 """The actors from left to right."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

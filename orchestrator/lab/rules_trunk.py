@@ -35,14 +35,17 @@ def leaked_header(
 
 
 def leaked_attribute(
-    parsed: message.Request | message.Response, _: evidence.Context
+    parsed: message.Request | message.Response, context: evidence.Context
 ) -> Iterator[tuple[str, str]]:
-    """MED-11: the trunk gets a plain RTP/AVP audio stream, without Microsoft's attributes."""
+    """MED-11: the trunk gets the kind of audio stream it wants, without Microsoft's attributes."""
     audio = rules_media.audio_of(parsed)
     if audio is None:
         return
-    if audio.protocol != "RTP/AVP":
-        yield "the trunk is offered something else than plain RTP", f"m=audio {audio.protocol}"
+    wanted = "RTP/SAVP" if context.srtp else "RTP/AVP"
+    if audio.protocol != wanted:
+        yield f"the trunk is offered something else than {wanted}", f"m=audio {audio.protocol}"
     for value in audio.values("a"):
+        if context.srtp and value.startswith("crypto:"):
+            continue
         if value.startswith(_LEAKY_ATTRIBUTES):
             yield "an attribute of Microsoft's reaches the trunk", f"a={value}"[:120]

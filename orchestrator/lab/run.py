@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import announce, errors
-from orchestrator.lab import addresses, preflight, scenarios, stage, story, tls, world
+from orchestrator.lab import addresses, preflight, scenarios, stage, story, tls, trouble, world
 
 T = TypeVar("T")
 
@@ -185,7 +185,7 @@ def open_lab(
     with world.World(progress=progress, engine_root=settings.engine_root) as made:
 
         async def perform() -> T:
-            async with stage.open_lab(_sockets(made), _identity(made)) as actors:
+            async with stage.open_lab(_ground(made)) as actors:
                 lab = Lab(settings, engines, made, actors, progress)
                 await lab.serve(site, again=True)
                 return await play(lab)
@@ -267,8 +267,19 @@ def _sockets(made: world.World) -> stage.SocketIn:
     return make
 
 
-def _identity(made: world.World) -> tls.Identity:
-    """What Microsoft shows: serverAuth only, and the names of both of its faces (EKU-1)."""
+def _ground(made: world.World) -> stage.Ground:
+    """What the stage needs of the world."""
+    # What Microsoft shows: serverAuth only, and the names of both of its faces (EKU-1).
     names = ("sip.pstnhub.microsoft.com", "*.pstnhub.microsoft.com")
-    issued = made.microsoft.issue(names)
-    return tls.Identity(chain=issued.chain, key=issued.key, roots=made.acme_root)
+    microsoft = made.microsoft.issue(names)
+    secure = made.company.issue(
+        (addresses.SECURE_HOST, addresses.SECURE_ADDRESS),
+        purposes=("serverAuth", "clientAuth"),
+        key="ecdsa",
+    )
+    return stage.Ground(
+        sockets=_sockets(made),
+        microsoft=tls.Identity(microsoft.chain, microsoft.key, made.acme_root),
+        secure=tls.Identity(secure.chain, secure.key, made.acme_root),
+        trouble=trouble.Trouble(made),
+    )

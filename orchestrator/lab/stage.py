@@ -1,4 +1,4 @@
-"""Put the actors on the stage: Microsoft, the PBX and the phone, in the places of ``addresses``.
+"""Put the actors on the stage: Microsoft, PBXs, carriers, phones, in the places of ``addresses``.
 
 WHO lives where is in ``addresses``; how sockets come into a namespace is the world's business.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.lab import (
     addresses,
@@ -18,11 +18,20 @@ from orchestrator.lab import (
     journal,
     pbx,
     phone,
+    registrar,
     teams,
     tls,
     transport,
+    trouble,
 )
 from orchestrator.sip import digest
+
+# The actors carry the names of the modules that make them.
+Teams = teams.Teams
+Pbx = pbx.Pbx
+Phone = phone.Phone
+Registrar = registrar.Registrar
+Trouble = trouble.Trouble
 
 SocketIn = Callable[
     [str, socket.AddressFamily, socket.SocketKind, transport.Address], socket.socket
@@ -32,9 +41,30 @@ SocketIn = Callable[
 CONTEXT = evidence.Context(
     fqdn=addresses.SBC_FQDN,
     port=addresses.SBC_TEAMS_PORT,
-    hidden=(*addresses.NETWORKS[addresses.Link.LAN], "127.0.0.0/8"),
+    hidden=(
+        *addresses.NETWORKS[addresses.Link.LAN],
+        *addresses.NETWORKS[addresses.Link.HOME],
+        "127.0.0.0/8",
+    ),
 )
 """The SBC as Microsoft's tenant and the rules know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the stage stands on.
+
+    Attributes:
+        sockets: Makes sockets inside the lab's namespaces.
+        microsoft: Microsoft's certificate and key, and the roots above the SBC's certificate.
+        secure: The same of the PBX that speaks TLS.
+        trouble: Breaks the world on purpose.
+    """
+
+    sockets: SocketIn
+    microsoft: tls.Identity
+    secure: tls.Identity
+    trouble: trouble.Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,85 +73,173 @@ class Lab:
 
     Attributes:
         teams: Microsoft.
-        pbx: The company's PBX.
-        phone: The company's phone.
+        pbx: The company's PBX in its main office: UDP.
+        phone: The company's phone at the reception.
         log: Every message of every actor.
+        branch: A second PBX: TCP.
+        secure: A third PBX: TLS and encrypted audio.
+        carrier_a: The first gateway of a carrier: UDP.
+        carrier_b: Its second gateway.
+        registrar: A carrier that wants registration and digest.
+        desk: A second phone beside the first.
+        home: A third phone, behind a router that translates addresses.
+        trouble: Breaks the world on purpose.
     """
 
-    teams: teams.Teams
-    pbx: pbx.Pbx
-    phone: phone.Phone
+    teams: Teams
+    pbx: Pbx
+    phone: Phone
     log: agent.Log
+    branch: Pbx
+    secure: Pbx
+    carrier_a: Pbx
+    carrier_b: Pbx
+    registrar: Registrar
+    desk: Phone
+    home: Phone
+    trouble: Trouble
+    endpoints: tuple[endpoint.Endpoint, ...] = field(init=False)
+    """Everybody but Microsoft."""
+
+    def __post_init__(self) -> None:
+        trunks = (self.pbx, self.branch, self.secure, self.carrier_a, self.carrier_b)
+        others = (self.registrar, self.phone, self.desk, self.home)
+        object.__setattr__(self, "endpoints", (*trunks, *others))
+
+    @property
+    def everybody(self) -> tuple[Teams | endpoint.Endpoint, ...]:
+        """All actors."""
+        return (self.teams, *self.endpoints)
+
+    @property
+    def complaints(self) -> tuple[journal.Journal[evidence.Broken], ...]:
+        """The rules that each of them found broken."""
+        return (self.teams.books.broken, *(known.broken for known in self.endpoints))
 
 
 @asynccontextmanager
-async def open_lab(sockets: SocketIn, identity: tls.Identity) -> AsyncIterator[Lab]:
+async def open_lab(ground: Ground) -> AsyncIterator[Lab]:
     """All actors, listening; they are closed when the context is left.
-
-    Args:
-        sockets: Makes sockets inside the lab's namespaces.
-        identity: Microsoft's certificate and key, and the roots above the SBC's certificate.
 
     Raises:
         OSError: An address is taken or is not there.
     """
     log: agent.Log = journal.Journal()
-    actors = Lab(
-        teams=_teams(sockets, identity, log),
-        pbx=pbx.Pbx(_pbx(), _within(sockets, addresses.Namespace.PBX), context=CONTEXT, log=log),
-        phone=phone.Phone(
-            _phone(), _within(sockets, addresses.Namespace.PHONE), context=CONTEXT, log=log
-        ),
-        log=log,
-    )
-    everybody = (actors.teams, actors.pbx, actors.phone)
+    actors = _cast(ground, log)
     try:
-        for actor in everybody:
+        for actor in actors.everybody:
             await actor.open()
         yield actors
     finally:
-        for actor in everybody:
+        for actor in actors.everybody:
             await actor.close()
+
+
+def _cast(ground: Ground, log: agent.Log) -> Lab:
+    place = addresses.Namespace
+
+    def trunk(namespace: str, settings: endpoint.Settings) -> pbx.Pbx:
+        return pbx.Pbx(settings, _within(ground.sockets, namespace), context=CONTEXT, log=log)
+
+    def handset(namespace: str, settings: endpoint.Settings) -> phone.Phone:
+        return phone.Phone(settings, _within(ground.sockets, namespace), context=CONTEXT, log=log)
+
+    return Lab(
+        teams=_teams(ground, log),
+        pbx=trunk(place.PBX, _pbx("PBX", addresses.PBX_ADDRESS, addresses.PBX_NUMBER)),
+        phone=handset(place.PHONE, _phone("phone", addresses.PHONE_ADDRESS, addresses.PHONE_USER)),
+        log=log,
+        branch=trunk(
+            place.BRANCH,
+            _pbx("branch", addresses.BRANCH_ADDRESS, addresses.BRANCH_NUMBER, transport="tcp"),
+        ),
+        secure=trunk(place.SECURE, _secure(ground.secure)),
+        carrier_a=trunk(
+            place.CARRIER, _pbx("carrier-a", addresses.CARRIER_A, addresses.PSTN_NUMBER)
+        ),
+        carrier_b=trunk(
+            place.CARRIER, _pbx("carrier-b", addresses.CARRIER_B, addresses.PSTN_NUMBER)
+        ),
+        registrar=registrar.Registrar(
+            _registrar(), _within(ground.sockets, place.REGISTRAR), context=CONTEXT, log=log
+        ),
+        desk=handset(place.DESK, _phone("desk", addresses.DESK_ADDRESS, addresses.DESK_USER)),
+        home=handset(place.HOME, _phone("home", addresses.HOME_ADDRESS, addresses.HOME_USER)),
+        trouble=ground.trouble,
+    )
 
 
 def _within(sockets: SocketIn, namespace: str) -> transport.Sockets:
     return lambda family, kind, bind: sockets(namespace, family, kind, bind)
 
 
-def _teams(sockets: SocketIn, identity: tls.Identity, log: agent.Log) -> teams.Teams:
+def _teams(ground: Ground, log: agent.Log) -> teams.Teams:
     settings = teams.Settings(
         hosts=addresses.TEAMS_HOSTS,
         port=addresses.TEAMS_PORT,
         media=addresses.TEAMS_MEDIA,
         names=addresses.HOSTS,
-        identity=identity,
+        identity=ground.microsoft,
         context=CONTEXT,
+        spare=addresses.TEAMS_SPARE,
     )
-    return teams.Teams(settings, _within(sockets, addresses.Namespace.TEAMS), log)
+    return teams.Teams(settings, _within(ground.sockets, addresses.Namespace.TEAMS), log)
 
 
-def _pbx() -> endpoint.Settings:
+def _pbx(name: str, address: str, number: str, *, transport: str = "udp") -> endpoint.Settings:
     return endpoint.Settings(
-        name="PBX",
-        address=addresses.PBX_ADDRESS,
-        port=addresses.PBX_PORT,
-        contact=pbx.contact_of(addresses.PBX_NUMBER, addresses.PBX_ADDRESS, addresses.PBX_PORT),
+        name=name,
+        address=address,
+        port=addresses.SIP_PORT,
+        contact=pbx.contact_of(number, address, addresses.SIP_PORT, transport),
         sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
         product=pbx.PRODUCT,
-        domain=addresses.PBX_ADDRESS,
+        domain=address,
+        transport=transport,
     )
 
 
-def _phone() -> endpoint.Settings:
+def _secure(identity: tls.Identity) -> endpoint.Settings:
+    address, port = addresses.SECURE_ADDRESS, addresses.SECURE_PORT
     return endpoint.Settings(
-        name="phone",
-        address=addresses.PHONE_ADDRESS,
+        name="secure",
+        address=address,
+        port=port,
+        contact=pbx.contact_of(addresses.SECURE_NUMBER, address, port, "tls"),
+        sbc=f"{addresses.SBC_FQDN}:{addresses.SBC_SIPS_PORT}",
+        product=pbx.PRODUCT,
+        domain=address,
+        # The company's own DNS: inside, the SBC's name leads to its address on the LAN.
+        names={addresses.SBC_FQDN: addresses.SBC_LAN},
+        transport="tls",
+        identity=identity,
+        srtp=True,
+    )
+
+
+def _registrar() -> endpoint.Settings:
+    address, port = addresses.REGISTRAR_ADDRESS, addresses.SIP_PORT
+    return endpoint.Settings(
+        name="registrar",
+        address=address,
+        port=port,
+        contact=pbx.contact_of(addresses.REGISTRAR_NUMBER, address, port),
+        sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
+        product=registrar.PRODUCT,
+        domain=addresses.REGISTRAR_REALM,
+        account=digest.Account(addresses.REGISTRAR_USER, addresses.REGISTRAR_PASSWORD),
+        names=addresses.HOSTS,
+    )
+
+
+def _phone(name: str, address: str, user: str) -> endpoint.Settings:
+    return endpoint.Settings(
+        name=name,
+        address=address,
         port=addresses.PHONE_PORT,
-        contact=phone.contact_of(
-            addresses.PHONE_USER, addresses.PHONE_ADDRESS, addresses.PHONE_PORT
-        ),
+        contact=phone.contact_of(user, address, addresses.PHONE_PORT),
         sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
         product=phone.PRODUCT,
         domain=addresses.PHONE_REALM,
-        account=digest.Account(addresses.PHONE_USER, addresses.PHONE_PASSWORD),
+        account=digest.Account(user, addresses.PHONE_PASSWORD),
     )

@@ -149,8 +149,8 @@ class Scenario:
         """Tell the story once; whatever goes wrong on the way becomes the outcome."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        marks = (0, 0, 0, 0) if self.pings else _marks(lab)
-        for actor in (lab.teams, lab.pbx, lab.phone):
+        marks = _Marks(0, (0,) * len(lab.complaints)) if self.pings else _marks(lab)
+        for actor in lab.everybody:
             actor.skip_calls()
         story = Story(lab)
         failure = ""
@@ -173,7 +173,7 @@ class Scenario:
             sentence=_verdict(sentence, failure, broken),
             broken=broken,
             media=story.heard,
-            trace=_trace_since(lab, marks[0], pings=self.pings),
+            trace=_trace_since(lab, marks.log, pings=self.pings),
             seconds=loop.time() - began,
         )
 
@@ -193,21 +193,21 @@ def untold(known: Scenario, why: str) -> Outcome:
     )
 
 
-def _marks(lab: stage.Lab) -> tuple[int, int, int, int]:
-    return (
-        len(lab.log.entries),
-        len(lab.teams.books.broken.entries),
-        len(lab.pbx.broken.entries),
-        len(lab.phone.broken.entries),
-    )
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """How far the log and everybody's complaints were when the story began."""
+
+    log: int
+    complaints: tuple[int, ...]
 
 
-def _broken_since(lab: stage.Lab, marks: tuple[int, int, int, int]) -> tuple[evidence.Broken, ...]:
-    found = (
-        *lab.teams.books.broken.entries[marks[1] :],
-        *lab.pbx.broken.entries[marks[2] :],
-        *lab.phone.broken.entries[marks[3] :],
-    )
+def _marks(lab: stage.Lab) -> _Marks:
+    return _Marks(len(lab.log.entries), tuple(len(known.entries) for known in lab.complaints))
+
+
+def _broken_since(lab: stage.Lab, marks: _Marks) -> tuple[evidence.Broken, ...]:
+    pairs = zip(lab.complaints, marks.complaints, strict=True)
+    found = (broken for known, mark in pairs for broken in known.entries[mark:])
     return tuple(dict.fromkeys(found))
 
 

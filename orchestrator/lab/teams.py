@@ -22,6 +22,7 @@ from orchestrator.lab import (
     journal,
     leg,
     media,
+    moods,
     offers,
     rules,
     tls,
@@ -52,6 +53,7 @@ class Settings:
         names: Every name it may have to resolve, with its address.
         identity: Its certificate and the roots it trusts.
         context: The SBC as the tenant configured it.
+        spare: One more address it listens at, which none of its names leads to; or nothing.
     """
 
     hosts: Mapping[str, str]
@@ -60,6 +62,7 @@ class Settings:
     names: Mapping[str, str]
     identity: tls.Identity
     context: evidence.Context
+    spare: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class _Books:
     sent: journal.Journal[Ping] = field(default_factory=journal.Journal)
 
 
-class Teams:
+class Teams(moods.Moody):
     """Microsoft's side of a trunk; make it inside a running event loop."""
 
     def __init__(self, settings: Settings, sockets: transport.Sockets, log: agent.Log) -> None:
@@ -102,9 +105,14 @@ class Teams:
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
-        """Listen at all three names."""
-        for address in self._settings.hosts.values():
+        """Listen at all three names, and at the spare address."""
+        for address in self.places():
             await self._agent.listen(address, self._settings.port)
+
+    def places(self) -> tuple[str, ...]:
+        """The addresses it listens at."""
+        spare = (self._settings.spare,) if self._settings.spare else ()
+        return (*self._settings.hosts.values(), *spare)
 
     async def close(self) -> None:
         """Close everything."""
@@ -254,7 +262,7 @@ class Teams:
         loop = asyncio.get_running_loop()
         began = loop.time()
         client = await self._agent.send_request(
-            request, f"sip:{at}", source=self._settings.hosts[host], fresh=True
+            request, f"sip:{at}", source=self._settings.hosts.get(host, host), fresh=True
         )
         answer = await client.final(call.WITHIN)
         self.books.sent.add(Ping(host, answer.status, loop.time() - began))
@@ -272,7 +280,9 @@ class Teams:
             await incoming.hang_up()
 
     def _host_of(self, address: str) -> str:
-        return next(name for name, known in self._settings.hosts.items() if known == address)
+        """The name that leads to an address; the spare address itself, which has none."""
+        found = (name for name, known in self._settings.hosts.items() if known == address)
+        return next(found, address)
 
     def _stream(self) -> media.MediaStream:
         return endpoint.open_stream(self._sockets, self._settings.media)

@@ -53,16 +53,30 @@ class Session:
     """One TLS session over memory buffers: bytes in, bytes out, no socket.
 
     With a server name we dial and ask for that name; without one the peer dials.
+
+    Args:
+        identity: Who we are and whom we believe.
+        server_name: The name to ask for.
+        ciphers: The TLS 1.2 suites to take; empty for any suite of any version.
+        demanding: False to let a peer in that shows no certificate.
     """
 
-    def __init__(self, identity: Identity, *, server_name: str = "", ciphers: str = "") -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        server_name: str = "",
+        ciphers: str = "",
+        demanding: bool = True,
+    ) -> None:
         self.facts: evidence.TlsFacts | None = None
         self.closed = False
         self._verify_codes: list[int] = []
         self._dialled = not server_name
         self._server_name = server_name
         context = _context(identity, ciphers)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verified)
+        must = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if demanding else 0
+        context.set_verify(SSL.VERIFY_PEER | must, self._verified)
         self._connection = SSL.Connection(context, None)
         if server_name:
             self._connection.set_tlsext_host_name(server_name.encode())

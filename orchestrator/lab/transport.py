@@ -41,6 +41,9 @@ class Flow(Protocol):
     def send(self, raw: bytes) -> None:
         """Put bytes on the wire; lost silently when the flow is closed."""
 
+    def leave(self) -> None:
+        """Close the connection, if there is one, as soon as the peer has closed it too."""
+
 
 class Receiver(Protocol):
     """Who takes what comes from the wire."""
@@ -92,12 +95,16 @@ class UdpFlow:
         """Send one datagram."""
         self._port.send(raw, self.remote)
 
+    def leave(self) -> None:
+        """Nothing to do: there is no connection."""
+
 
 class UdpPort(asyncio.DatagramProtocol):
     """One bound UDP socket."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.local: Address = ("", 0)
+        self.closed = asyncio.Event()
         self._receiver = receiver
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -117,6 +124,11 @@ class UdpPort(asyncio.DatagramProtocol):
             self._receiver.garbage(error.reason, flow)
             return
         self._receiver.received(parsed, flow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed: somebody else may bind there."""
+        del exc
+        self.closed.set()
 
     def error_received(self, exc: Exception) -> None:
         """Ignore ICMP errors: a timer above notices that nobody answers."""
@@ -290,6 +302,16 @@ class Wire:
         standing = (c for c in self._connections if not fresh and _fits(c, hop, source))
         found = next(standing, None)
         return found or await self._dial(hop, source, session)
+
+    async def stop_listening(self) -> None:
+        """Close all ports, so that the kernel refuses whatever comes; connections stay."""
+        for server in self._servers:
+            server.close()
+        for port in self._ports:
+            port.close()
+            await port.closed.wait()
+        self._servers.clear()
+        self._ports.clear()
 
     async def drop_connections(self) -> None:
         """Close every connection and wait until the peers closed theirs; ports stay open."""

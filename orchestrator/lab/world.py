@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import ssl
 import time
@@ -30,8 +31,26 @@ HOME = Path("/run/sbcctl-lab")
 MICROSOFT_ROOT = HOME / "microsoft.pem"
 """The root above the lab's Microsoft; a site.yaml for the lab names it as trusted_roots."""
 
+COMPANY_ROOT = HOME / "company.pem"
+"""The root above the certificates of PBXs and carriers that speak TLS."""
+
 TRUST_STORE = "/etc/ssl/certs/ca-certificates.crt"
 """The distribution's bundle; inside the lab it also holds the lab's CAs."""
+
+_NAT = f"""
+table ip nat {{
+  chain out {{
+    type nat hook postrouting priority srcnat;
+    ip saddr {addresses.NETWORKS[addresses.Link.HOME][0]} masquerade fully-random
+  }}
+  chain through {{
+    type filter hook forward priority filter; policy drop;
+    iifname "{addresses.Link.HOME}" accept
+    ct state established,related accept
+  }}
+}}
+"""
+"""The router of a home: one address for all, another port each time, nobody in uninvited."""
 
 _APPLY_TIMEOUT = 120.0
 _PATIENCE = 15.0
@@ -50,6 +69,7 @@ class World:
         run: The SBC's run directory.
         logs: Logs of the servers that stand for the internet.
         microsoft: The CA that stands for Microsoft's; actors let it issue their certificates.
+        company: The CA of the PBXs and carriers that speak TLS.
         acme_root: PEM file of the root above the SBC's certificate; there after :meth:`up`.
     """
 
@@ -64,7 +84,10 @@ class World:
         self.acme_root = HOME / "acme-root.pem"
         self._trust = HOME / "trust.pem"
         self._root: authority.Authority | None = None
+        self._names: dict[str, tuple[str, ...]] = internet.names_of_everybody()
+        self._serial = 1
         self.microsoft: authority.Authority
+        self.company: authority.Authority
 
     def __enter__(self) -> Self:
         self.up()
@@ -88,7 +111,8 @@ class World:
         with self._progress.step("network", "links, namespaces") as step:
             self._cover()
             self._connect()
-            step.note(" ".join(addresses.Namespace))
+            step.note(f"{len(addresses.Namespace)} machines on {len(addresses.Link)} links")
+            self._translate()
         with self._progress.step("names", f"BIND on {addresses.DNS_ADDRESS}") as step:
             self._start_dns()
             step.note(f"{len(addresses.HOSTS)} names")
@@ -179,6 +203,34 @@ class World:
             with context.wrap_socket(plain, server_hostname=host) as secured:
                 return internet.get(secured, host, path)
 
+    def nft(self, netns: str, commands: str) -> None:
+        """Give commands to the packet filter of namespace *netns*; all of them or none.
+
+        Raises:
+            EngineRefused: It does not take them.
+        """
+        process.run(
+            ("nft", "-f", "-"), timeout=10, stdin=commands.encode(), netns=netns, check=True
+        )
+
+    def rename(self, changes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """Let names lead elsewhere, a name without addresses nowhere; returns what they led to.
+
+        Returns when the lab's DNS answers so; whoever has asked before may know the old answer
+        for five seconds more.
+
+        Raises:
+            EngineSilent: BIND goes on to answer as before.
+        """
+        before = {name: self._names.get(name, ()) for name in changes}
+        self._names |= changes
+        self._serial += 1
+        for name, text in internet.zone_files(self._names, serial=self._serial).items():
+            (HOME / "names" / name).write_text(text, encoding="ascii")
+        os.kill(self._servers[0], signal.SIGHUP)
+        self._await("BIND", self.logs / "named.log", lambda: self._answers(changes))
+        return before
+
     def resolve(self, netns: str, name: str) -> tuple[str, ...]:
         """Ask the lab's DNS from namespace *netns* for the IPv4 addresses of *name*.
 
@@ -214,6 +266,10 @@ class World:
         self._trust.write_text(bundle.read_text(encoding="utf-8"), encoding="utf-8")
         self._add_trust(self._root.pem)
         MICROSOFT_ROOT.write_text(self._root.pem, encoding="ascii")
+        self.company = authority.Authority(
+            "Lab Company Root", folder=self.certificates, key="ecdsa"
+        )
+        COMPANY_ROOT.write_text(self.company.pem, encoding="ascii")
         sandbox.replace_file(TRUST_STORE, str(self._trust))
         own = {
             "/etc/resolv.conf": f"nameserver {addresses.DNS_ADDRESS}\n",
@@ -242,7 +298,13 @@ class World:
                 place.link,
                 addresses=place.addresses,
                 networks=addresses.NETWORKS[place.link],
+                router=place.router,
             )
+
+    def _translate(self) -> None:
+        """Make a router of the one at home: it hides the address and the port behind it."""
+        network.forward(addresses.Namespace.ROUTER)
+        self.nft(addresses.Namespace.ROUTER, _NAT)
 
     def _start_dns(self) -> None:
         folder = HOME / "names"
@@ -251,10 +313,15 @@ class World:
             (folder / name).write_text(text, encoding="ascii")
         argv = (internet.private_named(folder), "-g", "-n", "1", "-c", str(folder / "named.conf"))
         log = self._serve("named", argv)
-        self._await("BIND", log, lambda: self._answers_name(addresses.SBC_FQDN))
+        sbc = addresses.SBC_FQDN
+        self._await("BIND", log, lambda: self._answers({sbc: self._names[sbc]}))
 
-    def _answers_name(self, name: str) -> bool:
-        return self.resolve(addresses.Namespace.INTERNET, name) == (addresses.HOSTS[name],)
+    def _answers(self, names: Mapping[str, tuple[str, ...]]) -> bool:
+        """True when DNS answers as *names* say, in whatever order."""
+        asker = addresses.Namespace.INTERNET
+        return all(
+            sorted(self.resolve(asker, name)) == sorted(known) for name, known in names.items()
+        )
 
     def _start_acme(self) -> None:
         assert self._root is not None
@@ -290,7 +357,7 @@ class World:
     def _await(self, what: str, log: Path, answers: Callable[[], bool]) -> None:
         """Wait until *answers* is true; OSError means not yet."""
         end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end and process.alive(self._servers[-1]):
+        while time.monotonic() < end and all(map(process.alive, self._servers)):
             try:
                 if answers():
                     return

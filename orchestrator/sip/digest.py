@@ -83,6 +83,80 @@ def authorisation(
     return "Digest " + ", ".join(fields)
 
 
+def challenge_value(challenge: Challenge, *, stale: bool = False) -> str:
+    """The value of WWW-Authenticate or Proxy-Authenticate that asks *challenge*.
+
+    Args:
+        challenge: What to ask for.
+        stale: True when the nonce is new only because the one that was used is too old.
+    """
+    fields = [f'realm="{challenge.realm}"', f'nonce="{challenge.nonce}"']
+    fields += [f'opaque="{challenge.opaque}"'] if challenge.opaque else []
+    fields += ["stale=true"] if stale else []
+    fields += [f"algorithm={challenge.algorithm}"]
+    fields += [f'qop="{challenge.qop}"'] if challenge.qop else []
+    return "Digest " + ", ".join(fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an Authorization or Proxy-Authorization says, as it stands there.
+
+    Attributes:
+        user: The user's name.
+        realm: Where that user is known.
+        nonce: The nonce that is answered.
+        target: The URI the proof is about.
+        response: The proof itself.
+        count: How often the nonce was used, this time included; 1 without ``qop``.
+        cnonce: The other side's own random text; empty without ``qop``.
+    """
+
+    user: str
+    realm: str
+    nonce: str
+    target: str
+    response: str
+    count: int = 1
+    cnonce: str = ""
+
+
+def parse_proof(value: str) -> Proof:
+    """Read Authorization or Proxy-Authorization.
+
+    Raises:
+        SipError: Not Digest, a field is missing, or the count is no number.
+    """
+    scheme, _, rest = value.strip().partition(" ")
+    fields = read_fields(rest)
+    needed = ("username", "realm", "nonce", "uri", "response")
+    if scheme.lower() != "digest" or any(name not in fields for name in needed):
+        raise grammar.SipError(f"a proof that is not Digest, or not whole: {value[:60]!r}")
+    try:
+        count = int(fields.get("nc", "1"), 16)
+    except ValueError as error:
+        raise grammar.SipError(
+            f"a nonce count that is no number: {fields['nc'][:20]!r}"
+        ) from error
+    user, realm, nonce, target, shown = (fields[name] for name in needed)
+    return Proof(user, realm, nonce, target, shown, count, fields.get("cnonce", ""))
+
+
+def proves(proof: Proof, challenge: Challenge, account: Account, *, method: str) -> bool:
+    """True when *proof* answers *challenge* as only somebody with the account's password can."""
+    if (proof.user, proof.realm, proof.nonce) != (account.user, challenge.realm, challenge.nonce):
+        return False
+    expected = response(
+        challenge,
+        account,
+        method=method,
+        target=proof.target,
+        cnonce=proof.cnonce,
+        count=proof.count,
+    )
+    return proof.response.lower() == expected
+
+
 def response(
     challenge: Challenge,
     account: Account,

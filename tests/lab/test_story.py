@@ -7,7 +7,7 @@ import pytest
 from test_endpoints import both
 from test_teams import authorities, world  # noqa: F401 - a fixture
 
-from orchestrator.lab import evidence, journal, scenarios, stage, story
+from orchestrator.lab import evidence, journal, scenarios, stage, story, trouble
 from orchestrator.sip import ladder
 
 CSEQ = "INVITE sip:a SIP/2.0\r\nCSeq: 1 {}\r\n\r\n"
@@ -16,7 +16,11 @@ CSEQ = "INVITE sip:a SIP/2.0\r\nCSeq: 1 {}\r\n\r\n"
 @asynccontextmanager
 async def lab_of(authorities):  # noqa: F811 - pytest passes fixtures by name
     async with world(authorities) as (microsoft, _), both() as (pbx, phone):
-        yield stage.Lab(microsoft, pbx, phone, journal.Journal())
+        others = dict.fromkeys(("branch", "secure", "carrier_a", "carrier_b", "registrar"), pbx)
+        phones = dict.fromkeys(("desk", "home"), phone)
+        quiet = trouble.Trouble(None)
+        log = journal.Journal()
+        yield stage.Lab(microsoft, pbx, phone, log, **others, **phones, trouble=quiet)
 
 
 def run(authorities, play, **more):  # noqa: F811

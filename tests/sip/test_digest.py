@@ -1,5 +1,7 @@
 """Digest authentication against the published example."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +55,50 @@ def test_any_text_is_a_challenge_or_the_one_error(text):
             assert digest.parse_challenge(value).nonce is not None
         except grammar.SipError:
             continue
+
+
+ASKED = digest.Challenge("registrar.example.net", "n1", "auth", "opaque one")
+KNOWN = digest.Account("company", 'a "quoted" secret')
+
+
+@pytest.mark.parametrize("qop", ["", "auth"])
+def test_what_was_asked_is_answered_and_believed(qop):
+    asked = dataclasses.replace(ASKED, qop=qop)
+    heard = digest.parse_challenge(digest.challenge_value(asked, stale=True))
+    assert heard == asked
+    value = digest.authorisation(
+        heard, KNOWN, method="INVITE", target="sip:a@b", cnonce="c1", count=2
+    )
+    proof = digest.parse_proof(value)
+    assert (proof.target, proof.count) == ("sip:a@b", 2 if qop else 1)
+    assert digest.proves(proof, asked, KNOWN, method="INVITE")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user": "somebody"}, {"realm": "elsewhere"}, {"nonce": "n2"}, {"target": "sip:c@b"},
+        {"response": "0" * 32}, {"count": 3}, {"cnonce": "c2"},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_a_proof_in_which_anything_was_changed_is_not_believed(change):
+    value = digest.authorisation(ASKED, KNOWN, method="INVITE", target="sip:a@b", cnonce="c1")
+    proof = digest.parse_proof(value)
+    assert digest.proves(proof, ASKED, KNOWN, method="INVITE")
+    assert not digest.proves(dataclasses.replace(proof, **change), ASKED, KNOWN, method="INVITE")
+    assert not digest.proves(proof, ASKED, KNOWN, method="REGISTER")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Basic abc",
+        'Digest username="a", realm="b", nonce="c", uri="d"',
+        'Digest username="a", realm="b", nonce="c", uri="d", response="e", nc=zz',
+    ],
+)
+def test_a_proof_that_is_none_is_refused(value):
+    with pytest.raises(grammar.SipError):
+        digest.parse_proof(value)

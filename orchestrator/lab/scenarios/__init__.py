@@ -12,9 +12,9 @@ folder: ``story.Scenario(..., site="02-company")``. Stories of one site are told
 from __future__ import annotations
 
 from orchestrator.lab import story
-from orchestrator.lab.scenarios import basic
+from orchestrator.lab.scenarios import basic, trunks
 
-FAMILIES = (basic,)
+FAMILIES = (basic, trunks)
 """Every family, in the order they are told."""
 
 SCENARIOS: tuple[story.Scenario, ...] = tuple(

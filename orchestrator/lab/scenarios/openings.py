@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
-from orchestrator.lab import addresses, leg, stage, story
+from orchestrator.lab import addresses, leg, pbx, phone, stage, story
 
 
 async def teams_to_pbx(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """Teams has called the PBX, which has not answered yet: caller and callee."""
-    lab = told.lab
-    caller = await lab.teams.dial(addresses.PBX_NUMBER, caller=addresses.TEAMS_NUMBER)
-    told.track("Teams hears the PBX", caller)
-    callee = await lab.pbx.next_leg()
-    told.track("PBX hears Teams", callee)
-    return caller, callee
+    return await teams_to_trunk(told, told.lab.pbx, addresses.PBX_NUMBER)
 
 
 async def pbx_to_teams(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """The PBX has called Teams, which has not answered yet: caller and callee."""
-    lab = told.lab
-    caller = await lab.pbx.dial(addresses.TEAMS_NUMBER, caller=addresses.PBX_NUMBER)
-    told.track("PBX hears Teams", caller)
-    callee = await lab.teams.next_leg()
-    told.track("Teams hears the PBX", callee)
+    return await trunk_to_teams(told, told.lab.pbx, addresses.PBX_NUMBER)
+
+
+async def teams_to_trunk(
+    told: story.Story, trunk: pbx.Pbx, number: str
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """Teams has called *number*, and the call is at *trunk*: caller and callee."""
+    caller = await told.lab.teams.dial(number, caller=addresses.TEAMS_NUMBER)
+    told.track(f"Teams hears {_named(trunk)}", caller)
+    callee = await trunk.next_leg()
+    told.track(f"{trunk.settings.name} hears Teams", callee)
     return caller, callee
 
 
-async def register(lab: stage.Lab) -> None:
-    """Register the phone; Failed when the SBC does not want it."""
-    answer = await lab.phone.register()
-    if answer.status != 200:
-        raise story.Failed(f"the phone's REGISTER was answered by {answer.start_line}")
+async def trunk_to_teams(
+    told: story.Story, trunk: pbx.Pbx, number: str
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """*number* behind *trunk* has called Teams, and the call is there: caller and callee."""
+    caller = await trunk.dial(addresses.TEAMS_NUMBER, caller=number)
+    told.track(f"{trunk.settings.name} hears Teams", caller)
+    callee = await told.lab.teams.next_leg()
+    told.track(f"Teams hears {_named(trunk)}", callee)
+    return caller, callee
+
+
+async def trunk_to_trunk(
+    told: story.Story, one: pbx.Pbx, own: str, other: pbx.Pbx, number: str
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """*own* behind one trunk has called *number*, and the call is at the other: both ends."""
+    caller = await one.dial(number, caller=own)
+    told.track(f"{one.settings.name} hears {_named(other)}", caller)
+    callee = await other.next_leg()
+    told.track(f"{other.settings.name} hears {_named(one)}", callee)
+    return caller, callee
+
+
+async def phone_to_phone(
+    told: story.Story, one: phone.Phone, other: phone.Phone, number: str
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """One phone has called the *number* of the other, which has not answered yet: both ends."""
+    caller = await one.dial(number)
+    told.track(f"{one.settings.name} hears {_named(other)}", caller)
+    callee = await other.next_leg()
+    told.track(f"{other.settings.name} hears {_named(one)}", callee)
+    return caller, callee
+
+
+async def register(lab: stage.Lab, *phones: phone.Phone) -> None:
+    """Register phones, by default the one at the reception; Failed when the SBC refuses one."""
+    for known in phones or (lab.phone,):
+        answer = await known.register()
+        if answer.status != 200:
+            name = known.settings.name
+            raise story.Failed(f"the REGISTER of {name} was answered by {answer.start_line}")
 
 
 async def hang_up(first: leg.Leg, other: leg.Leg, *, source: str = "") -> None:
@@ -48,3 +84,7 @@ async def cancel(caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
     if answer.status != 487:
         raise story.Failed(f"CANCEL led to {answer.start_line} instead of 487")
     await callee.cancelled()
+
+
+def _named(known: pbx.Pbx | phone.Phone) -> str:
+    return f"the {known.settings.name}"

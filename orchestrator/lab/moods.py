@@ -1,0 +1,57 @@
+"""What any actor can do wrong on purpose, for as long as a story wants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from orchestrator.lab import agent
+
+
+class Moody:
+    """An actor with moods, each of them an async context manager.
+
+    What the network can do to an actor is in :mod:`orchestrator.lab.trouble`.
+    """
+
+    _agent: agent.Agent
+
+    async def open(self) -> None:
+        """Listen."""
+        raise NotImplementedError
+
+    def places(self) -> tuple[str, ...]:
+        """The addresses it listens at."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Nobody listens here meanwhile: the kernel refuses by ICMP or a TCP reset."""
+        await self._agent.stop_listening()
+        await self._agent.drop_connections()
+        try:
+            yield
+        finally:
+            await self.open()
+
+    @asynccontextmanager
+    async def mute(self, addresses: Iterable[str] = ()) -> AsyncIterator[None]:
+        """It hears everything meanwhile and says nothing to it; connections stand.
+
+        Args:
+            addresses: Those of its addresses that fall mute; by default all of them.
+        """
+        self._agent.mute = frozenset(addresses) or frozenset(self.places())
+        try:
+            yield
+        finally:
+            self._agent.mute = frozenset()
+
+    @asynccontextmanager
+    async def hurried(self) -> AsyncIterator[None]:
+        """It closes the connection after each transaction meanwhile (TLS-8)."""
+        self._agent.hurried = True
+        try:
+            yield
+        finally:
+            self._agent.hurried = False
