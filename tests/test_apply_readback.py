@@ -106,7 +106,7 @@ def test_many_rows_of_every_shape(machine, rpc):
     assert {row.network for row in held if row.tag == "office"} == {
         f"192.0.2.{n}/32" for n in range(20, 24)
     }
-    assert len(kamailio.table_rows(rpc, "prefix") or {}) == 3
+    assert len(kamailio.table_rows(rpc, "route") or {}) == 4
     assert kamailio.table_rows(rpc, "nothing") is None
     began = time.monotonic()
     assert kinds(machine.apply("--output", "json")) == []
@@ -120,11 +120,11 @@ def test_an_answer_too_large_is_no_silence(machine, rpc):
     machine.apply()
     began = time.monotonic()
     with pytest.raises(kamailio_rpc.AnswerTooLarge, match=r"htable.dump is larger than 131072"):
-        kamailio.table_rows(rpc, "prefix")
+        kamailio.table_rows(rpc, "route")
     assert time.monotonic() - began < 0.5
-    assert kamailio.table_size(rpc, "prefix") == 4000
+    assert kamailio.table_size(rpc, "route") == 4001
     assert kinds(machine.apply("--output", "json")) == []
-    control(machine, "htable.delete", "prefix", "+49303999")
+    control(machine, "htable.delete", "route", "p+49303999")
     assert kinds(machine.apply("--output", "json")) == ["reload-table"]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.render import tables, trunks, units
+from orchestrator.render import routes, tables, trunks, units
 from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
@@ -153,10 +153,7 @@ def _digest_ha1(user: str, realm: str, password: str | None) -> str:
 def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tables.Table, ...]:
     users = site.phones.users if site.phones else {}
     realm = site.phones.realm if site.phones else site.teams.fqdn
-    prefixes = {number: name for name, trunk in site.trunks.items() for number in trunk.numbers}
-    for name, trunk in site.trunks.items():
-        if not trunk.numbers:
-            prefixes["default"] = name
+    calls = routes.compile_site(site)
     proofs = {user: _digest_ha1(user, realm, secrets.phones.get(user)) for user in users}
     found = (
         tables.table("auth", proofs, secret=True),
@@ -164,8 +161,9 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
         trunks.media_table(site, facts.rtpengine),
         trunks.party_table(site),
         tables.table("phone", {phone.number: user for user, phone in users.items()}),
-        tables.table("prefix", prefixes),
+        tables.table("route", calls.route),
         tables.table("secret", {"contact": secrets.contact_key}, secret=True),
+        tables.table("target", calls.target),
         trunks.trunk_table(site),
     )
     return tuple(sorted(found, key=lambda each: each.name))
@@ -175,9 +173,9 @@ def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
-    routes = ["gate", "dialog", "identity", "calls", "routing", "media", "events"]
+    files = ["gate", "dialog", "identity", "calls", "routing", "media", "events"]
     if site.phones:
-        routes.append("phones")
+        files.append("phones")
     node = site.node
     return KamailioView(
         site=site.site,
@@ -208,7 +206,7 @@ def kamailio_view(
         destinations=trunks.destinations(site),
         addresses=trunks.addresses(site),
         tables=_tables(site, facts, secrets),
-        route_files=tuple(sorted(routes)),
+        route_files=tuple(sorted(files)),
     )
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     IPvAnyNetwork,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
 """The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
@@ -147,6 +148,11 @@ class Part(BaseModel):
     """The base of every part of a site: frozen, and no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def fields_of(part: type[Part]) -> dict[str, FieldInfo]:
+    """The fields of a part by their names in site.yaml (``from`` is a word of Python's)."""
+    return {field.alias or name: field for name, field in part.model_fields.items()}
 
 
 class Secret(Part):
@@ -306,6 +312,81 @@ class Phones(Part):
     """The phones by their SIP user name."""
 
 
+class NumberRange(Part):
+    """Numbers that follow each other, written FIRST-LAST; both have the same length."""
+
+    first: Number
+    last: Number
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        alike = self.first.startswith("+") == self.last.startswith("+")
+        if not alike or len(self.first) != len(self.last):
+            raise ValueError("both ends of a range are written alike: +493055500-+493055599")
+        if self.first > self.last:
+            raise ValueError("a range begins with its lowest number")
+        return self
+
+
+def _number_range_from_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    first, dash, last = value.partition("-")
+    if not dash:
+        raise ValueError("a range reads FIRST-LAST, for example +493055500-+493055599")
+    return {"first": first.strip(), "last": last.strip()}
+
+
+FinalCode = Annotated[Whole, Field(ge=400, le=699)]
+
+
+class Target(Part):
+    """One party to which a route sends calls; a name alone stands for its party."""
+
+    party: Name
+    """teams, phones (the phone that has the dialled number) or the name of a trunk."""
+    failover_on: tuple[FinalCode, ...] | None = None
+    """Answers that lead on to the next target, by default 500, 502, 503, 504 (Teams: 503)."""
+    ring_within: Annotated[Whole, Field(ge=1, le=120)] | None = None
+    """Seconds in which it must ring; after that the next target is tried."""
+    answer_within: Annotated[Whole, Field(ge=1, le=600)] | None = None
+    """Seconds in which it must be answered; after that the next target is tried."""
+
+
+def _target_from_text(value: object) -> object:
+    return {"party": value} if isinstance(value, str) else value
+
+
+class Route(Part):
+    """Where calls go, by who calls and which number was dialled."""
+
+    sources: tuple[Name, ...] = Field(default=(), alias="from", min_length=1)
+    """Who calls: teams, phones and names of trunks; by default anybody."""
+    number: Number | None = None
+    """The one number this route is for."""
+    range: Annotated[NumberRange, BeforeValidator(_number_range_from_text)] | None = None
+    """The numbers this route is for, as FIRST-LAST."""
+    prefix: Number | None = None
+    """What the numbers this route is for begin with."""
+    emergency: Annotated[tuple[Number, ...], Field(min_length=1)] | None = None
+    """Emergency numbers: they win over every other route and are outside every limit."""
+    to: Annotated[
+        tuple[Annotated[Target, BeforeValidator(_target_from_text)], ...],
+        Field(min_length=1, max_length=16),
+    ]
+    """Whom to try, in order."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Self:
+        given = [way for way in ("number", "range", "prefix", "emergency") if getattr(self, way)]
+        if len(given) > 1:
+            raise ValueError(
+                f"a route is for one of number, range, prefix and emergency, not "
+                f"{' and '.join(given)}"
+            )
+        return self
+
+
 class PortRange(Part):
     """UDP ports for media, written FIRST-LAST."""
 
@@ -368,6 +449,8 @@ class Site(Part):
     """PBXs and carriers by name."""
     phones: Phones | None = None
     """Phones that register here."""
+    routes: Annotated[dict[Name, Route], Field(max_length=1000)] = {}
+    """Where calls go; what no route is for, trunks and phones take by their numbers."""
     media: Media = Media()
     """Media ports."""
     engines: Engines = Engines()

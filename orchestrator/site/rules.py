@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import microsoft, model
+from orchestrator.site import microsoft, model, route_rules
 
 MOST_GATEWAYS = 200
 """Kamailio's list of more than about 300 does not fit into one answer (engines.md 1.1)."""
@@ -379,4 +379,5 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_several_defaults,
     _find_repeated_prefixes,
     _find_repeated_phones,
+    *route_rules.RULES,
 )

@@ -146,7 +146,7 @@ def _type_at(path: tree.Path) -> object:
     for key in path:
         arguments = typing.get_args(here)
         if isinstance(here, type) and issubclass(here, model.Part):
-            field = here.model_fields.get(str(key))
+            field = model.fields_of(here).get(str(key))
             if field is None:
                 return None
             here = _bare(field.annotation)
@@ -161,7 +161,7 @@ def _fields_at(path: tree.Path) -> Mapping[str, FieldInfo]:
     """The fields of the Part at *path*, empty when there is none."""
     here = _type_at(path)
     if isinstance(here, type) and issubclass(here, model.Part):
-        return here.model_fields
+        return model.fields_of(here)
     return {}
 
 

@@ -52,8 +52,8 @@ def test_a_changed_gateway_changes_data_only():
     }
 
 
-def test_a_new_phone_changes_three_tables():
-    """A phone more is a row of `phone`, `caller` and `auth`; the skeleton stays."""
+def test_a_new_phone_changes_four_tables():
+    """A phone more is a row of `phone`, `caller`, `auth` and `route`; the skeleton stays."""
     lobby = '    lobby: {number: "+493055501", password: {env: B}}\n'
     before, after = render(site()), render(site(TEXT + lobby))
 
@@ -61,6 +61,7 @@ def test_a_new_phone_changes_three_tables():
         "kamailio/tables/auth": "table-reload",
         "kamailio/tables/caller": "table-reload",
         "kamailio/tables/phone": "table-reload",
+        "kamailio/tables/route": "table-reload",
     }
     assert before.skeleton == after.skeleton
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orchestrator.site import load, model, rules
+from orchestrator.site import load, model, route_rules, rules
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/site-yaml.md"
 
@@ -22,6 +22,8 @@ CHAPTERS = {
     "certificate.files": model.CertificateFiles,
     "trunks.NAME": model.Trunk,
     "trunks.NAME.gateways": model.Gateway,
+    "routes.NAME": model.Route,
+    "routes.NAME.to": model.Target,
     "phones": model.Phones,
     "phones.users.USER": model.Phone,
     "Secrets": model.Secret,
@@ -35,7 +37,7 @@ def default_of(field: FieldInfo) -> str:
     value = field.default
     if value is PydanticUndefined:
         return "**required**"
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "none"
     if isinstance(value, model.PortRange):
         return f"`{value.first}-{value.last}`"
@@ -46,7 +48,7 @@ def table_of(part: type[model.Part]) -> str:
     """The table of one part, as it must stand in the guide."""
     rows = [
         f"| `{name}` | {default_of(field)} | {' '.join((field.description or '').split())} |"
-        for name, field in part.model_fields.items()
+        for name, field in model.fields_of(part).items()
     ]
     return "\n".join(["| field | default | what it is |", "|---|---|---|", *rows]).replace(
         "|  |", "| |"
@@ -63,7 +65,7 @@ def test_each_chapter_has_the_fields_of_its_part(chapter, part):
 
 def test_no_part_is_left_out():
     """Every part an operator writes as a mapping has its chapter."""
-    written_as_text = {model.PortRange}
+    written_as_text = {model.PortRange, model.NumberRange}
     assert set(CHAPTERS.values()) == set(model.Part.__subclasses__()) - written_as_text
 
 
@@ -86,7 +88,7 @@ def test_the_limits_in_the_guide_are_the_limits():
 
 def test_every_problem_of_the_rules_is_explained():
     """Each id a rule gives stands in the guide, and no other."""
-    source = Path(rules.__file__).read_text()
+    source = "".join(Path(module.__file__).read_text() for module in (rules, route_rules))
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
     chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]
     assert ids == set(re.findall(r"^\| `([a-z-]+)` \|", chapter, re.MULTILINE))
