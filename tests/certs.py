@@ -83,12 +83,14 @@ class Ca:
         key=None,
         begin: dt.timedelta = dt.timedelta(days=-1),
         end: dt.timedelta = dt.timedelta(days=60),
-        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        usage: x509.ObjectIdentifier
+        | tuple[x509.ObjectIdentifier, ...] = ExtendedKeyUsageOID.SERVER_AUTH,
         common: bool = True,
         alternative: bool = True,
     ) -> bytes:
         """A leaf in PEM, without the CA behind it; its name in CN, in the SAN, or in both."""
         key = key or rsa_key()
+        usages = usage if isinstance(usage, tuple) else (usage,)
         named = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = (
             x509.CertificateBuilder()
@@ -98,7 +100,7 @@ class Ca:
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW + begin)
             .not_valid_after(NOW + end)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
                 critical=False,

@@ -1,0 +1,128 @@
+"""Who may dial the SBC by TLS, and with what: a real Kamailio on each generation is dialled."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import certs
+import ground
+import lanes
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+pytestmark = [pytest.mark.engine]
+
+BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+FOUR = (
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-SHA384",
+    "ECDHE-RSA-AES128-SHA256",
+)
+UNNAMED = "198.51.100.81"
+"""Inside Microsoft's network of the site, and no name of Microsoft's leads there."""
+STRANGER = "192.0.2.20"
+MICROSOFT = list(ground.NAMES)[:3]
+
+
+@pytest.fixture(scope="module")
+def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
+    """A machine whose SBC serves, with some certificates to dial it with."""
+    with ground.Ground(tmp_path_factory.mktemp("w"), lanes.root(lane)) as made:
+        made.apply()
+        write(made, "both", made.ca.leaf(*MICROSOFT, usage=BOTH))
+        write(made, "other", made.ca.leaf("sip.example.org"))
+        write(made, "forged", certs.Ca("Forger").leaf(*MICROSOFT))
+        yield made
+
+
+def write(machine: ground.Ground, name: str, leaf: bytes) -> None:
+    (machine.folder / f"{name}.chain").write_bytes(leaf)
+    (machine.folder / f"{name}.key").write_bytes(certs.pem_key(certs.rsa_key()))
+
+
+def dial(
+    machine: ground.Ground, source: str = ground.TEAMS[0], pair: str = "peer", **more
+) -> dict:
+    """Dial with a certificate of this machine; what the dialler says."""
+    call = {
+        "source": source,
+        "port": 0,
+        "target": "203.0.113.10",
+        "chain": f"{machine.folder}/{pair}.chain" if pair else "",
+        "key": f"{machine.folder}/{pair}.key" if pair else "",
+        "ciphers": "",
+        "versions": ["TLSv1_2", "TLSv1_3"],
+        **more,
+    }
+    ran = machine.run(sys.executable, "tests/fakes/dialler.py", json.dumps(call))
+    return json.loads(ran.stdout)
+
+
+def log_of(machine: ground.Ground) -> str:
+    return (machine.state / "log" / "kamailio.log").read_text()
+
+
+def test_a_certificate_for_server_auth_only_is_taken(machine):
+    """EKU-1: what Microsoft shows since 2026."""
+    assert dial(machine)["status"] == 200
+
+
+def test_a_certificate_for_client_auth_as_well_is_taken(machine):
+    """EKU-3: what Microsoft showed before, and may show still."""
+    assert dial(machine, pair="both")["status"] == 200
+
+
+def test_an_address_that_no_name_leads_to_is_taken(machine):
+    """EP-4: the network counts, not what DNS says today."""
+    assert dial(machine, UNNAMED)["status"] == 200
+
+
+@pytest.mark.parametrize("port", [1024, 5060, 65535])
+def test_every_source_port_is_taken(machine, port):
+    """EP-6: the proxy's port is anything."""
+    assert dial(machine, UNNAMED, port=port)["status"] == 200
+
+
+def test_who_is_not_of_microsofts_networks_gets_no_answer(machine):
+    """EKU-2: the best certificate does not help."""
+    assert dial(machine, STRANGER)["status"] == 0
+    assert f"refused: TLS from {STRANGER}, which is not a network of Microsoft" in log_of(machine)
+
+
+def test_a_certificate_that_names_somebody_else_is_refused(machine):
+    """EKU-2: from inside the networks as well."""
+    assert dial(machine, pair="other")["status"] == 403
+    assert "presented a certificate for sip.example.org" in log_of(machine)
+
+
+def test_a_forged_certificate_is_refused_where_the_tls_stack_can_tell(machine, lane):
+    """EKU-2: OpenSSL cannot tell it from Microsoft's (docs/limits.md), wolfSSL can."""
+    wolf = (machine.state / "current/kamailio/kamailio.cfg").read_text().count("tls_wolfssl.so")
+    assert dial(machine, pair="forged")["status"] == (403 if wolf else 200)
+
+
+@pytest.mark.parametrize("suite", FOUR)
+def test_each_suite_of_microsofts_is_enough(machine, suite):
+    """TLS-2: a peer that has this one only."""
+    told = dial(machine, ciphers=suite, versions=["TLSv1_2", "TLSv1_2"])
+    assert (told["cipher"], told["status"]) == (suite, 200)
+
+
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
+def test_tls_older_than_1_2_is_refused(machine, version):
+    """TLS-1: refused in the handshake."""
+    told = dial(machine, ciphers="ALL:@SECLEVEL=0", versions=[version, version])
+    assert (told["status"], told["version"]) == (0, "")
+    assert told["failure"]
+
+
+def test_options_are_answered_while_no_trunk_is(machine):
+    """OPT-8: Teams would take the SBC for dead when a PBX is."""
+    machine.write_site(("sip:192.0.2.20:5060", "sip:192.0.2.66:5060"))
+    (said,) = [line for line in machine.apply().stderr.splitlines() if "192.0.2.66" in line]
+    assert "OPTIONS to" in said
+    assert "answered 200" not in said
+    assert dial(machine)["status"] == 200
