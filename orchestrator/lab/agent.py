@@ -167,9 +167,10 @@ class Agent:
         return cancel
 
     def adopt(self, known: call.Call) -> None:
-        """Deliver requests inside this call's dialog to it."""
-        assert known.dialog is not None
-        self._dialogs.setdefault(known.dialog.call_id, []).append(known)
+        """Deliver requests inside this call's dialogs to it."""
+        here = self._dialogs.setdefault(known.invite.call_id, [])
+        if known not in here:
+            here.append(known)
 
     async def next_call(self, call_id: str, *, within: float, what: str) -> call.IncomingCall:
         """Take the first call in hand that nobody has; of this Call-ID, unless it is empty.
@@ -207,6 +208,8 @@ class Agent:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step never looks at its work.
+        task.add_done_callback(lambda _: work.close())
 
     def received(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Take one message from the wire (transport.Receiver)."""
@@ -268,7 +271,7 @@ class Agent:
             if server.request.cseq.number == request.cseq.number:
                 server.acknowledge()
         for known in self._dialogs.get(request.call_id, ()):
-            if known.dialog is not None and known.dialog.holds(request):
+            if known.holds(request):
                 known.requests.add(request)
 
     def _take_cancel(self, server: transaction.ServerTransaction) -> None:
@@ -281,7 +284,7 @@ class Agent:
 
     def _take_in_dialog(self, server: transaction.ServerTransaction) -> None:
         for known in self._dialogs.get(server.request.call_id, ()):
-            if known.dialog is not None and known.dialog.holds(server.request):
+            if known.holds(server.request):
                 known.take_request(server)
                 return
         server.respond(build.response(server.request, 481))

@@ -1,134 +1,33 @@
-"""One call as one user agent has it: ring, answer, refuse, cancel, hang up, renegotiate."""
+"""One call as one user agent has it: how it begins, on the caller's and on the callee's side."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
-from typing import Protocol
 
-from orchestrator.lab import dialog, journal, transaction
+from orchestrator.lab import bodies, dialog, journal, standing, transaction
 from orchestrator.sip import build, digest, message, uri
 
-WITHIN = 5.0
-"""Seconds within which whatever is waited for comes, in a lab on one machine."""
-
-
-class Ways(Protocol):
-    """What a call needs of its agent."""
-
-    async def send_request(
-        self,
-        request: message.Request,
-        next_hop: str,
-        *,
-        source: str = "",
-        fresh: bool = False,
-        answered: Callable[[message.Response], None] | None = None,
-    ) -> transaction.ClientTransaction:
-        """Send a request and follow it up."""
-
-    async def send_ack(self, request: message.Request, next_hop: str, *, source: str = "") -> None:
-        """Send the ACK of a 2xx."""
-
-    def send_cancel(self, client: transaction.ClientTransaction) -> transaction.ClientTransaction:
-        """Cancel an INVITE."""
-
-    def adopt(self, known: Call) -> None:
-        """Deliver requests inside the call's dialog to it."""
-
-    def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run something beside."""
-
-
-class Call:
-    """What both sides of a call have in common.
-
-    ``requests`` holds what the other side sent inside the dialog, the ACK and CANCEL included.
-    """
-
-    def __init__(self, ways: Ways) -> None:
-        self.dialog: dialog.Dialog | None = None
-        self.requests: journal.Journal[message.Request] = journal.Journal()
-        self.remote_sdp = b""
-        self.local_sdp = b""
-        self.over = asyncio.Event()
-        self._ways = ways
-
-    async def hang_up(self, *, source: str = "", fresh: bool = False) -> message.Response:
-        """Send BYE and return its answer; from another address when asked (EP-5)."""
-        self.over.set()
-        return await self.ask("BYE", source=source, fresh=fresh)
-
-    async def ask(
-        self,
-        method: str,
-        *,
-        extra: build.Extra = (),
-        body: bytes = b"",
-        source: str = "",
-        fresh: bool = False,
-    ) -> message.Response:
-        """Send a request inside the dialog and return its final answer; a 2xx to INVITE is ACKed.
-
-        Raises:
-            Silence: Nobody answered within ``WITHIN``.
-        """
-        assert self.dialog is not None, "no dialog yet"
-        request = self.dialog.request(method, extra=extra, body=body)
-        client = await self._ways.send_request(
-            request, self.dialog.next_hop, source=source, fresh=fresh
-        )
-        answer = await client.final(WITHIN)
-        if method == "INVITE" and answer.status < 300:
-            await self._acknowledge(request.cseq.number)
-        return answer
-
-    async def renegotiate(self, body: bytes, *, fresh: bool = False) -> message.Response:
-        """Send a re-INVITE with this SDP and return the final answer."""
-        assert self.dialog is not None, "no dialog yet"
-        extra = (("Contact", self.dialog.contact),)
-        answer = await self.ask("INVITE", extra=extra, body=body, fresh=fresh)
-        if answer.status < 300:
-            self.local_sdp, self.remote_sdp = body, answer.body
-        return answer
-
-    async def requested(self, method: str, *, within: float = WITHIN) -> message.Request:
-        """The first request of that method from the other side; Silence when it does not come."""
-        what = f"{method} from the SBC"
-        return await self.requests.first(lambda r: r.method == method, within=within, what=what)
-
-    def take_request(self, server: transaction.ServerTransaction) -> None:
-        """Answer a request in the dialog: BYE ends the call, a re-INVITE gets our SDP again."""
-        request = server.request
-        self.requests.add(request)
-        assert self.dialog is not None
-        contact = (("Contact", self.dialog.contact),)
-        if request.method == "INVITE":
-            server.respond(build.response(request, 200, extra=contact, body=self.local_sdp))
-        elif request.method in {"BYE", "OPTIONS", "NOTIFY"}:
-            server.respond(build.response(request, 200))
-        else:
-            server.respond(build.response(request, 405))
-        if request.method == "BYE":
-            self.over.set()
-
-    async def _acknowledge(self, number: int) -> None:
-        assert self.dialog is not None
-        ack = self.dialog.request("ACK", number=number)
-        await self._ways.send_ack(ack, self.dialog.next_hop)
+WITHIN = standing.WITHIN
+Call = standing.Call
+Ways = standing.Ways
 
 
 class OutgoingCall(Call):
-    """A call we make."""
+    """A call we make.
+
+    Attributes:
+        responses: All answers to the INVITE, in order.
+        dialogs: The dialogs its answers began, by To tag, each with its latest answer.
+    """
 
     def __init__(
         self, ways: Ways, invite: message.Request, next_hop: str, account: digest.Account | None
     ) -> None:
-        super().__init__(ways)
-        self.invite = invite
-        self.local_sdp = invite.body
+        super().__init__(ways, invite)
+        self.local_sdp = bodies.sdp_of(invite)
         self.responses: journal.Journal[message.Response] = journal.Journal()
+        self.dialogs: dict[str, dialog.Dialog] = {}
         self._next_hop = next_hop
         self._account = account
         self._passed = len(invite.listed("Record-Route"))
@@ -138,6 +37,17 @@ class OutgoingCall(Call):
         """Send the INVITE; OSError when the next hop cannot be reached."""
         self._client = await self._ways.send_request(
             self.invite, self._next_hop, answered=self._answered
+        )
+
+    async def repeat(
+        self, *, source: str = "", fresh: bool = True
+    ) -> transaction.ClientTransaction:
+        """Send the same INVITE with another branch, as another datacenter does (SIG-27, SIG-33).
+
+        What is answered to it is in the transaction only, and belongs to no dialog of ours.
+        """
+        return await self._ways.send_request(
+            self.invite, self._next_hop, source=source, fresh=fresh
         )
 
     async def status(self, *statuses: int, within: float = WITHIN) -> message.Response:
@@ -155,24 +65,60 @@ class OutgoingCall(Call):
             what="a final answer to the INVITE",
         )
 
+    def send_cancel(self) -> transaction.ClientTransaction:
+        """Send CANCEL and wait for nothing: an answer may cross it."""
+        assert self._client is not None
+        return self._ways.send_cancel(self._client)
+
     async def cancel(self) -> message.Response:
         """Cancel and return the final answer to the INVITE, a 487 when all went well."""
-        assert self._client is not None
-        self._ways.send_cancel(self._client)
+        self.send_cancel()
         return await self.final()
+
+    async def acknowledge(self) -> None:
+        """Send the ACK of the 2xx after all: one that was left out by ``drop_acks``."""
+        assert self.dialog is not None
+        ack = self.dialog.request("ACK", number=self.invite.cseq.number)
+        await self._ways.send_ack(ack, self.dialog.next_hop)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The different To tags of 18x and 2xx, in order (MED-9)."""
+        found = (r.to.tag for r in self.responses.entries if 100 < r.status < 300)
+        return tuple(dict.fromkeys(tag for tag in found if tag))
 
     def _answered(self, response: message.Response) -> None:
         if response.status in {401, 407} and self._account is not None:
             account, self._account = self._account, None
             self._ways.spawn(self._start_again(response, account))
             return
+        if 100 < response.status < 300 and response.to.tag and response.contacts:
+            self._note_dialog(response)
         if 200 <= response.status < 300:
-            if self.dialog is None:
-                self.dialog = dialog.of_answer(self.invite, response, passed=self._passed)
-                self.remote_sdp = response.body
-                self._ways.adopt(self)
-            self._ways.spawn(self._acknowledge(self.invite.cseq.number))
+            self._take_answer(response)
         self.responses.add(response)
+
+    def _note_dialog(self, response: message.Response) -> None:
+        tag = response.to.tag or ""
+        if tag in self.dialogs:
+            return
+        begun = dialog.of_answer(self.invite, response, passed=self._passed)
+        self.dialogs[tag] = begun
+        self._early.append(begun)
+        self._ways.adopt(self)
+
+    def _take_answer(self, response: message.Response) -> None:
+        begun = dialog.of_answer(self.invite, response, passed=self._passed)
+        if self.dialog is None:
+            known = self.dialogs.get(response.to.tag or "")
+            begun.number = max(begun.number, known.number if known else 0)
+            self.dialog = begun
+            self._ways.adopt(self)
+            if self.local_sdp:
+                self.remote_sdp = bodies.sdp_of(response) or self.remote_sdp
+        body = b"" if bodies.sdp_of(self.invite) else self._late_answer(response)
+        ack = begun.request("ACK", number=self.invite.cseq.number, body=body)
+        self._acknowledge(ack, begun.next_hop)
 
     async def _start_again(self, challenged: message.Response, account: digest.Account) -> None:
         self.invite = with_proof(self.invite, challenged, account)
@@ -182,49 +128,68 @@ class OutgoingCall(Call):
 class IncomingCall(Call):
     """A call that came in; 100 is already sent.
 
-    ``taken`` is whether somebody at this end has it in hand.
-    ``front`` are headers that go on top of every answer: the Record-Route of a proxy on our side.
+    Attributes:
+        server: The INVITE's transaction; ``server.lose_acks`` ACKs count as lost.
+        taken: Whether somebody at this end has it in hand.
+        front: Headers on top of every answer: the Record-Route of a proxy on our side.
+        heeds_cancel: Whether a CANCEL is followed by 487; a 200 may cross it.
     """
 
     def __init__(self, ways: Ways, server: transaction.ServerTransaction, *, tag: str) -> None:
-        super().__init__(ways)
+        super().__init__(ways, server.request)
         self.server = server
-        self.invite = server.request
-        self.remote_sdp = server.request.body
+        self.remote_sdp = bodies.sdp_of(server.request)
         self.cancelled = asyncio.Event()
         self.taken = False
         self.front: build.Extra = ()
+        self.heeds_cancel = True
         self._tag = tag
 
-    def ring(self, contact: str) -> None:
-        """Send 180."""
-        self.server.respond(self._response(180, extra=(("Contact", contact),)))
+    def progress(
+        self,
+        status: int,
+        contact: str,
+        *,
+        body: bytes = b"",
+        tag: str = "",
+        extra: build.Extra = (),
+    ) -> None:
+        """Send an 18x, with an SDP for early media, and as another fork under another tag."""
+        begun = dialog.of_invite(self.invite, tag=tag or self._tag, contact=contact)
+        if not any(known.local.tag == begun.local.tag for known in self._early):
+            self._early.append(begun)
+            self._ways.adopt(self)
+        if body:
+            self.local_sdp = body
+        headers = (("Contact", contact), *extra)
+        self.server.respond(self._response(status, extra=headers, body=body, tag=tag))
 
-    def answer(self, contact: str, body: bytes, *, extra: build.Extra = ()) -> None:
+    def answer(self, contact: str, body: bytes, *, extra: build.Extra = (), tag: str = "") -> None:
         """Send 200 with an SDP; SipError when the INVITE has no Contact."""
         self.local_sdp = body
-        self.dialog = dialog.of_invite(self.invite, tag=self._tag, contact=contact)
+        self.dialog = dialog.of_invite(self.invite, tag=tag or self._tag, contact=contact)
         self._ways.adopt(self)
         headers = (("Contact", contact), *extra)
-        self.server.respond(self._response(200, extra=headers, body=body))
+        self.server.respond(self._response(200, extra=headers, body=body, tag=tag))
 
-    def refuse(self, status: int, *, extra: build.Extra = ()) -> None:
+    def refuse(self, status: int, *, extra: build.Extra = (), tag: str = "") -> None:
         """Send a final answer of 300 or more."""
         self.over.set()
-        self.server.respond(self._response(status, extra=extra))
+        self.server.respond(self._response(status, extra=extra, tag=tag))
 
     def take_cancel(self, request: message.Request) -> None:
         """Take a CANCEL: answer the INVITE with 487 when it has no final answer yet."""
         self.requests.add(request)
         self.cancelled.set()
-        if self.server.last is None or self.server.last.status < 200:
+        open_ = self.server.last is None or self.server.last.status < 200
+        if open_ and self.heeds_cancel:
             self.refuse(487)
 
     def _response(
-        self, status: int, *, extra: build.Extra = (), body: bytes = b""
+        self, status: int, *, extra: build.Extra = (), body: bytes = b"", tag: str = ""
     ) -> message.Response:
         return build.response(
-            self.invite, status, tag=self._tag, front=self.front, extra=extra, body=body
+            self.invite, status, tag=tag or self._tag, front=self.front, extra=extra, body=body
         )
 
 

@@ -90,7 +90,13 @@ class Endpoint(moods.Moody):
         return (self.settings.address,)
 
     async def invite(
-        self, target: str, *, caller: str, to: str, next_hop: str = ""
+        self,
+        target: str,
+        *,
+        caller: str,
+        to: str,
+        next_hop: str = "",
+        wishes: leg.Wishes = leg.USUAL,
     ) -> leg.OutgoingLeg:
         """Call by way of the SBC.
 
@@ -99,9 +105,19 @@ class Endpoint(moods.Moody):
             caller: The URI of From.
             to: The URI of To.
             next_hop: The URI that decides where it goes, by default the SBC's.
+            wishes: What is otherwise than usual.
         """
         stream = open_stream(self._sockets, self.settings.address)
-        place = offers.Place(*stream.address)
+        if wishes.first_sequence is not None:
+            stream.begin_at(wishes.first_sequence)
+        usual = (
+            ("Contact", self.settings.contact),
+            ("Allow", ALLOW),
+            ("Supported", "replaces, 100rel"),
+            *self._gossip(),
+        )
+        offer = (wishes.offer or self._offer)(offers.Place(*stream.address))
+        headers, body = wishes.dress(offer, usual)
         invite = build.request(
             "INVITE",
             target,
@@ -109,13 +125,8 @@ class Endpoint(moods.Moody):
             to=uri.NameAddr(to),
             call_id=call.new_call_id(self.settings.address),
             number=1,
-            extra=(
-                ("Contact", self.settings.contact),
-                ("Allow", ALLOW),
-                ("Supported", "replaces, 100rel"),
-                *self._gossip(),
-            ),
-            body=self._offer(place),
+            extra=headers,
+            body=body,
         )
         outgoing = call.OutgoingCall(
             self._agent, invite, next_hop or f"sip:{self.settings.sbc}", self.settings.account
@@ -126,7 +137,7 @@ class Endpoint(moods.Moody):
         except OSError:
             stream.close()
             raise
-        return leg.OutgoingLeg(outgoing, stream)
+        return leg.OutgoingLeg(outgoing, stream, answerer=self._answer, offerer=self._offer)
 
     def _gossip(self) -> tuple[tuple[str, str], ...]:
         """What PBXs and phones like to tell about themselves, their address in each of them."""
@@ -148,6 +159,7 @@ class Endpoint(moods.Moody):
             open_stream(self._sockets, self.settings.address),
             contact=self.settings.contact,
             answerer=self._answer,
+            offerer=self._offer,
             extra=(("Allow", ALLOW),),
         )
 
@@ -209,7 +221,7 @@ class Endpoint(moods.Moody):
 
 def open_stream(sockets: transport.Sockets, address: str) -> media.MediaStream:
     """An audio stream on a fresh port of *address*."""
-    return media.MediaStream(sockets(transport.AF_INET, transport.SOCK_DGRAM, (address, 0)))
+    return media.open_stream(sockets, address)
 
 
 def resolve(names: Mapping[str, str], host: str) -> str:

@@ -84,6 +84,8 @@ class Context:
         earlier: The SDP the SBC sent before in this dialog, or nothing.
         asked: The method of the request, when the message is a response.
         srtp: True when the receiver is a trunk that wants encrypted audio.
+        tag: The To tag that earlier answers to the receiver's INVITE carried, or nothing (MED-9).
+        refer: True when the SBC says that it carries out transfers (XF-1).
     """
 
     fqdn: str
@@ -96,3 +98,5 @@ class Context:
     earlier: bytes = b""
     asked: str = ""
     srtp: bool = False
+    tag: str = ""
+    refer: bool = False

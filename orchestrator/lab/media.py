@@ -1,320 +1,342 @@
-"""Real audio packets that prove by themselves that they arrived unaltered.
+"""One end of the audio of a call on real sockets: 50 packets a second that prove themselves.
 
-A stream sends 50 packets a second, as G.711 does. What stands in a packet is a function of its
-stream (SSRC), sequence number and timestamp, so the receiver knows every byte that must be in it
-without hearing from the sender. The stream's first sequence number is a function of its SSRC too:
-so the receiver also knows how many packets were sent before the first one that arrived. An SBC
-learns a peer's address from its first packet (latching) and may lose a few before it has; those
-are counted apart, and every later loss is a loss.
-
-RTCP on the same port (RFC 5761) and STUN are counted and otherwise ignored.
+What stands in a packet is written in ``packets``, what is made of the ones that come in ``ear``.
+RTCP goes by the port of the audio (RFC 5761) or by the next one; STUN is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
 import socket
-import struct
+import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 
-from orchestrator.lab import srtp
+from orchestrator.lab import ear, packets, srtp, tones
 
-PCMA = 8
-"""Payload type of G.711 A-law (RFC 3551)."""
+MediaReport = ear.MediaReport
+INTERVAL = packets.INTERVAL
+TOLERATED_EARLY = ear.TOLERATED_EARLY
 
-INTERVAL = 0.020
-"""Seconds between two packets."""
+RTCP_EVERY = 50
+"""Ticks between two RTCP packets: one second."""
 
-PAYLOAD_LENGTH = 160
-"""Bytes of one packet: 20 ms of 8000 samples a second."""
+NOISE_EVERY = 10
+"""Ticks between two packets of comfort noise: 200 ms (RFC 3389 leaves it open)."""
 
-TOLERATED_EARLY = 25
-"""Packets that may get lost before the SBC has latched: half a second."""
+_SILENCE_LEVEL = b"\x28"
 
-_HEADER = struct.Struct("!BBHII")
-_HALF = 0x8000
-
-
-@dataclass(frozen=True, slots=True)
-class MediaReport:
-    """What one end of a call sent and heard.
-
-    Attributes:
-        sent: Packets sent.
-        received: Different packets received unaltered.
-        lost: Packets missing between the first and the last one that was received.
-        early: Packets that were sent to us before the first one that was received (latching).
-        altered: Packets with another content, payload type or stream than they must have.
-        forged: Packets that our key does not vouch for (SRTP only).
-        duplicated: Packets that came again.
-        rtcp: RTCP packets.
-        max_gap_ms: Longest time between two packets in a row; 0.0 with fewer than two.
-        first_ms: Time from the start of this stream to the first packet; None when none came.
-    """
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    early: int = 0
-    altered: int = 0
-    forged: int = 0
-    duplicated: int = 0
-    rtcp: int = 0
-    max_gap_ms: float = 0.0
-    first_ms: float | None = None
-
-    @property
-    def heard(self) -> bool:
-        """True when audio came soon, and nothing of it was altered or forged."""
-        return (
-            self.received > 0
-            and self.early <= TOLERATED_EARLY
-            and not self.altered
-            and not self.forged
-        )
-
-    @property
-    def loss(self) -> float:
-        """Lost packets as a share of those that had to come, 0.0 to 1.0."""
-        due = self.received + self.lost
-        return self.lost / due if due else 0.0
-
-
-def first_sequence(ssrc: int) -> int:
-    """Where a stream begins.
-
-    In the lower half, so that nobody misjudges the rollover at the start (RFC 3711 3.3.1).
-    """
-    return ssrc % _HALF
-
-
-def payload_of(ssrc: int, sequence: int, timestamp: int) -> bytes:
-    """The one right content of a packet."""
-    seed = struct.pack("!IHI", ssrc, sequence, timestamp)
-    return hashlib.shake_128(seed).digest(PAYLOAD_LENGTH)
-
-
-def packet_of(ssrc: int, number: int, payload_type: int = PCMA) -> bytes:
-    """The RTP packet *number* of a stream, counted from 0."""
-    sequence = (first_sequence(ssrc) + number) & 0xFFFF
-    timestamp = (number * PAYLOAD_LENGTH) & 0xFFFFFFFF
-    mark = 0x80 if number == 0 else 0
-    head = _HEADER.pack(0x80, mark | payload_type, sequence, timestamp, ssrc)
-    return head + payload_of(ssrc, sequence, timestamp)
-
-
-@dataclass(slots=True)
-class Ear:
-    """Judges packets as they arrive; no socket and no clock in here.
-
-    Attributes:
-        payload_type: The only payload type that may come.
-        key: Our peer's SRTP context, or None where RTP comes in the clear.
-        ssrc: The stream that must come; by default the first one that comes decides.
-    """
-
-    payload_type: int = PCMA
-    key: srtp.Context | None = None
-    ssrc: int | None = None
-    altered: int = 0
-    forged: int = 0
-    duplicated: int = 0
-    rtcp: int = 0
-    first_at: float | None = None
-    last_at: float = 0.0
-    max_gap: float = 0.0
-    _seen: set[int] = field(default_factory=set)
-    _lowest: int = 0
-    _highest: int = 0
-
-    def hear(self, datagram: bytes, now: float) -> None:
-        """Take one datagram that arrived at *now* (seconds on any steady clock)."""
-        if len(datagram) < 2 or datagram[0] < 4:
-            return  # STUN (RFC 5764 section 5.1.2), or nothing
-        if 192 <= datagram[1] <= 223:
-            self._hear_rtcp(datagram)
-            return
-        try:
-            packet = self.key.unprotect(datagram) if self.key else datagram
-        except srtp.ReplayedError:
-            self.duplicated += 1
-            return
-        except srtp.SrtpError:
-            self.forged += 1
-            return
-        self._judge(packet, now)
-
-    def report(self, *, sent: int, began: float) -> MediaReport:
-        """Sum up; *began* is when the stream started on the clock of :meth:`hear`."""
-        span = self._highest - self._lowest + 1 if self._seen else 0
-        return MediaReport(
-            sent=sent,
-            received=len(self._seen),
-            lost=span - len(self._seen),
-            early=self._lowest,
-            altered=self.altered,
-            forged=self.forged,
-            duplicated=self.duplicated,
-            rtcp=self.rtcp,
-            max_gap_ms=round(self.max_gap * 1000, 1),
-            first_ms=None if self.first_at is None else round((self.first_at - began) * 1000, 1),
-        )
-
-    def _hear_rtcp(self, datagram: bytes) -> None:
-        try:
-            if self.key:
-                self.key.unprotect_rtcp(datagram)
-        except srtp.SrtpError:
-            self.forged += 1
-        else:
-            self.rtcp += 1
-
-    def _judge(self, packet: bytes, now: float) -> None:
-        if len(packet) != _HEADER.size + PAYLOAD_LENGTH:
-            self.altered += 1
-            return
-        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(packet)
-        right = payload_of(ssrc, sequence, timestamp)
-        number = self._number_of(ssrc, sequence)
-        genuine = (
-            first == 0x80
-            and second & 0x7F == self.payload_type
-            and packet[_HEADER.size :] == right
-            and timestamp == (number * PAYLOAD_LENGTH) & 0xFFFFFFFF
-            and self.ssrc in (None, ssrc)
-        )
-        if not genuine:
-            self.altered += 1
-        elif number in self._seen:
-            self.duplicated += 1
-        else:
-            self.ssrc = ssrc
-            self._lowest = min(self._lowest, number) if self._seen else number
-            self._highest = max(self._highest, number)
-            self._seen.add(number)
-            self._note_time(now)
-
-    def _number_of(self, ssrc: int, sequence: int) -> int:
-        """The packet's number from 0 on; the one nearest to what was heard last."""
-        raw = (sequence - first_sequence(ssrc) - self._highest) & 0xFFFF
-        return self._highest + (raw if raw < _HALF else raw - 0x10000)
-
-    def _note_time(self, now: float) -> None:
-        if self.first_at is None:
-            self.first_at = now
-        else:
-            self.max_gap = max(self.max_gap, now - self.last_at)
-        self.last_at = now
+Address = tuple[str, int]
+Sockets = Callable[[socket.AddressFamily, socket.SocketKind, Address], socket.socket]
 
 
 class MediaStream:
-    """One end of the audio of a call, on a socket of its own.
+    """One end of the audio of a call, on sockets of its own.
 
     Needs a running event loop from :meth:`start` to :meth:`close`. Packets that come before
-    ``start`` wait in the socket.
+    ``start`` wait in the socket. ``ear`` is what came so far.
 
     Args:
         sock: A bound, non-blocking UDP socket; :meth:`close` closes it.
+        rtcp: The same for RTCP where it does not share the port, or None to send none.
         ssrc: The stream sent here; random by default.
+        sockets: Makes further sockets, for :meth:`move`.
     """
 
-    def __init__(self, sock: socket.socket, *, ssrc: int | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        rtcp: socket.socket | None = None,
+        *,
+        ssrc: int | None = None,
+        sockets: Sockets | None = None,
+    ) -> None:
         self._socket = sock
-        self.ssrc = secrets.randbits(32) if ssrc is None else ssrc
-        self._remote: tuple[str, int] | None = None
-        self._payload_type = PCMA
+        self._rtcp_socket = rtcp
+        self._sockets = sockets
+        self._next: tuple[socket.socket, socket.socket] | None = None
+        self._left: list[socket.socket] = []
+        self.ssrc = packets.new_ssrc() if ssrc is None else ssrc
+        self.ear = ear.Ear()
+        self.speaks = True
+        self._remote: Address | None = None
+        self._rtcp_remote: Address | None = None
+        self._voice = packets.Voice()
+        self._keys: tuple[bytes | None, bytes | None] = (None, None)
         self._key: srtp.Context | None = None
-        self._ear = Ear()
-        self._sent = 0
-        self._began = 0.0
-        self._due = 0.0
+        self._sent = self._rtcp_sent = self._ticks = 0
+        self._began = self._due = 0.0
+        self._mark = True
+        self._quiet_since: int | None = None
+        self._tones: deque[tuple[bytes, bool] | None] = deque()
+        self._tone_began = 0
+        self._onward: MediaStream | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Where this end listens: what belongs into the SDP."""
-        host, port = self._socket.getsockname()[:2]
+    def address(self) -> Address:
+        """Where this end listens, or will: what belongs into the SDP."""
+        host, port = (self._next[0] if self._next else self._socket).getsockname()[:2]
         return str(host), int(port)
+
+    def begin_at(self, sequence: int) -> None:
+        """Let the stream begin at this sequence number; 65000 crosses the wrap after 11 s (MED-8).
+
+        Must be said before :meth:`start`. Far enough below 65536, or a packet lost to latching
+        leaves the rollover unknown.
+        """
+        assert self._loop is None, "the stream has begun"
+        self.ssrc = packets.new_ssrc(sequence)
 
     def start(
         self,
-        remote: tuple[str, int],
-        payload_type: int = PCMA,
+        remote: Address,
+        voice: packets.Voice | None = None,
         key_out: bytes | None = None,
         key_in: bytes | None = None,
+        *,
+        rtcp: Address | None = None,
     ) -> None:
-        """Start to send to *remote* and to listen; again to change remote or keys on the way.
+        """Start to send to *remote* and to listen; again to change what was settled on the way.
+
+        A key that stays keeps its rollover counter, a new one begins with 0 (MED-7).
 
         Args:
             remote: Address and port from the peer's SDP.
-            payload_type: What is sent and what must come.
+            voice: Which payloads are sent and may come; PCMA by default.
             key_out: The 30 bytes of our own crypto line; None sends RTP in the clear.
             key_in: The 30 bytes of the peer's crypto line; None expects RTP in the clear.
+            rtcp: Where RTCP goes, when it goes.
         """
-        self._remote = remote
-        self._payload_type = payload_type
-        self._key = srtp.Context(key_out) if key_out else None
-        self._ear.payload_type = payload_type
-        self._ear.key = srtp.Context(key_in) if key_in else None
+        self._remote, self._rtcp_remote = remote, rtcp
+        self._voice = self.ear.voice = voice or packets.Voice()
+        before, self._keys = self._keys, (key_out, key_in)
+        if before[0] != key_out:
+            self._key = srtp.Context(key_out) if key_out else None
+        if before[1] != key_in:
+            self.ear.key = srtp.Context(key_in) if key_in else None
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._began = self._due = self._loop.time()
-            self._loop.add_reader(self._socket.fileno(), self._read)
+            self._watch(self._loop)
+        if self._next is not None:
+            self._left += [sock for sock in (self._socket, self._rtcp_socket) if sock is not None]
+            self._socket, self._rtcp_socket = self._next
+            self._next = None
+            self._watch(self._loop)
         if self._timer is None:
-            self._due = self._loop.time()
-            self._send()
+            now = self._loop.time()
+            self._ticks += round((now - self._due) / INTERVAL)
+            self._due = now
+            self._tick()
+
+    def move(self) -> None:
+        """Take other ports: ``address`` names them, and the next :meth:`start` speaks from there.
+
+        The old ones are heard until the end: what was on its way to them is not lost.
+        """
+        assert self._sockets is not None, "the stream does not know how to make sockets"
+        self._next = _pair(self._sockets, self.address[0])
+
+    def direct(self, *, send: bool, hear: bool) -> None:
+        """Follow a dialog's direction: whether audio is sent, and whether it has to come.
+
+        RTCP goes on (MED-13), and so does the clock of the timestamps.
+        """
+        self._mark = self._mark or (send and not self.speaks)
+        self.speaks = send
+        if self._loop is not None:
+            self.ear.expect(audio=hear, now=self._loop.time())
+
+    def press(self, digits: str, *, seconds: float = 0.1, pause: float = 0.06) -> None:
+        """Send DTMF digits as telephone events, one after the other (MED-18).
+
+        Args:
+            digits: Of ``0-9 * # A-D``.
+            seconds: How long each lasts.
+            pause: Audio between two of them.
+
+        Raises:
+            ValueError: A digit that is none, or it lasts too long.
+        """
+        for digit in digits:
+            bodies = tuple(tones.bodies(digit, seconds=seconds))
+            self._tones.extend((body, number == 0) for number, body in enumerate(bodies))
+            self._tones.extend([None] * max(1, round(pause / INTERVAL)))
+
+    @property
+    def pressing(self) -> bool:
+        """Whether digits are still being sent."""
+        return bool(self._tones)
+
+    def hush(self) -> None:
+        """Suppress silence: comfort noise instead of audio until :meth:`speak` (MED-19)."""
+        self._quiet_since = self._ticks
+
+    def speak(self) -> None:
+        """Send audio again."""
+        self._quiet_since = None
+        self._mark = True
+
+    def pass_on(self, other: MediaStream | None) -> None:
+        """Send what is heard here on by *other*, as a PBX does that bridges two calls."""
+        self._onward = other
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since anything came, RTCP included; since the start when nothing did."""
+        assert self._loop is not None, "the stream has not begun"
+        last = self.ear.last_at
+        return self._loop.time() - (self._began if last is None else last)
 
     def pause(self) -> None:
-        """Stop to send, and go on listening; :meth:`start` sends again."""
+        """Send nothing at all, RTCP included, and go on listening; :meth:`start` sends again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def close(self) -> MediaReport:
-        """Stop everything, close the socket and return the report; harmless when repeated."""
+        """Stop everything, close the sockets and return the report; harmless when repeated."""
         self.pause()
-        if self._loop is not None and self._socket.fileno() >= 0:
-            self._read()
-            self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
+        for sock in (self._socket, self._rtcp_socket, *self._left, *(self._next or ())):
+            if sock is None or sock.fileno() < 0:
+                continue
+            if self._loop is not None:
+                self._read(sock, rtcp=sock is self._rtcp_socket)
+                self._loop.remove_reader(sock.fileno())
+            sock.close()
         return self.report()
 
     def report(self) -> MediaReport:
         """What was sent and heard until now."""
-        return self._ear.report(sent=self._sent, began=self._began)
+        now = self._began if self._loop is None else self._loop.time()
+        return self.ear.report(
+            sent=self._sent, began=self._began, now=now, rtcp_sent=self._rtcp_sent
+        )
 
-    async def heard(self, packets: int, *, within: float = 10.0) -> bool:
+    async def heard(self, packets_: int, *, within: float = 10.0) -> bool:
         """Wait until that many packets came unaltered; False when they did not in time (s)."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within
-        while self.report().received < packets:
+        while self.ear.genuine < packets_:
             if loop.time() >= end:
                 return False
             await asyncio.sleep(INTERVAL)
         return True
 
-    def _send(self) -> None:
+    async def heard_more(self, packets_: int, *, within: float = 10.0) -> bool:
+        """Wait for that many packets from now on; False when they did not come in time (s)."""
+        return await self.heard(self.ear.genuine + packets_, within=within)
+
+    async def silent(self, seconds: float) -> None:
+        """Wait until nothing came for that long."""
+        while True:
+            left = seconds - self.quiet_for
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
+    def _tick(self) -> None:
         assert self._loop is not None
-        assert self._remote is not None
-        packet = packet_of(self.ssrc, self._sent, self._payload_type)
+        if self._tones:
+            self._send_tone(self._tones.popleft())
+        elif self.speaks and self._onward is None:
+            self._send_audio()
+        if self._ticks % RTCP_EVERY == RTCP_EVERY - 1 and self._rtcp_remote is not None:
+            self._send_rtcp(self._rtcp_remote)
+        self._ticks += 1
+        # From the start and not from now on, or the pace would drift on a busy machine.
+        self._due += INTERVAL
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _send_audio(self) -> None:
+        clock, mark = self._ticks * packets.STEP, self._mark
+        if self._quiet_since is not None:
+            number = self._voice.noise_out
+            if number is not None and (self._ticks - self._quiet_since) % NOISE_EVERY == 0:
+                self._send(packets.framed(self.ssrc, self._sent, clock, number, _SILENCE_LEVEL))
+            return
+        self._mark = False
+        self._send(packets.audio(self.ssrc, self._sent, clock, self._voice.sends, mark=mark))
+
+    def _send_tone(self, tone: tuple[bytes, bool] | None) -> None:
+        number = self._voice.events_out
+        if tone is None or number is None:
+            self._send_audio()
+            return
+        body, mark = tone
+        if mark:
+            self._tone_began = self._ticks * packets.STEP
+        clock = self._tone_began
+        self._send(packets.framed(self.ssrc, self._sent, clock, number, body, mark=mark))
+
+    def _send(self, packet: bytes) -> None:
+        self._sent += 1
+        self._put(packet)
+
+    def _put(self, packet: bytes) -> None:
+        if self._remote is None:
+            return
         datagram = self._key.protect(packet) if self._key else packet
         # Unreachable for now, or the buffer is full: the other end will count it as lost.
         with suppress(OSError):
             self._socket.sendto(datagram, self._remote)
-        self._sent += 1
-        # From the start and not from now on, or the pace would drift on a busy machine.
-        self._due += INTERVAL
-        self._timer = self._loop.call_at(self._due, self._send)
 
-    def _read(self) -> None:
+    def _send_rtcp(self, remote: Address) -> None:
+        clock, octets = self._ticks * packets.STEP, self._sent * self._voice.sends.length
+        packet = packets.sender_report(self.ssrc, clock, self._sent, octets, time.time())
+        datagram = self._key.protect_rtcp(packet) if self._key else packet
+        shared = self._rtcp_socket is None or remote == self._remote
+        sock = self._socket if shared or self._rtcp_socket is None else self._rtcp_socket
+        with suppress(OSError):
+            sock.sendto(datagram, remote)
+        self._rtcp_sent += 1
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_reader(self._socket.fileno(), partial(self._read, self._socket))
+        if self._rtcp_socket is not None:
+            read = partial(self._read, self._rtcp_socket, rtcp=True)
+            loop.add_reader(self._rtcp_socket.fileno(), read)
+
+    def _read(self, sock: socket.socket, *, rtcp: bool = False) -> None:
         assert self._loop is not None
         while True:
             try:
-                datagram = self._socket.recv(2048)
+                datagram = sock.recv(2048)
             except OSError:
                 return  # all read; an error that an ICMP message left behind is read as well
-            self._ear.hear(datagram, self._loop.time())
+            if rtcp:
+                self.ear.hear_rtcp(datagram, self._loop.time())
+                continue
+            packet = self.ear.hear(datagram, self._loop.time())
+            if packet is not None and self._onward is not None:
+                self._onward._put(packet)  # noqa: SLF001 - another one of us
+
+
+def bridge(one: MediaStream, other: MediaStream) -> None:
+    """Let two calls hear each other through here: what each hears is sent on by the other."""
+    one.pass_on(other)
+    other.pass_on(one)
+
+
+def open_stream(sockets: Sockets, address: str) -> MediaStream:
+    """A stream on a fresh even port of *address*, and its RTCP on the odd one after it.
+
+    Raises:
+        OSError: No such pair of ports is free.
+    """
+    return MediaStream(*_pair(sockets, address), sockets=sockets)
+
+
+def _pair(sockets: Sockets, address: str) -> tuple[socket.socket, socket.socket]:
+    for _ in range(64):
+        first = sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, 0))
+        port = int(first.getsockname()[1])
+        if port % 2 == 0:
+            with suppress(OSError):
+                return first, sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, port + 1))
+        first.close()
+    raise OSError(f"no two ports in a row are free at {address}")

@@ -1,7 +1,7 @@
 """The SDP that Microsoft, a PBX and a phone send, and what two of them agree on; pure.
 
-Microsoft's list of codecs and attributes is the one of MED-17; only G.711 A-law is really spoken
-in the lab, so that packets can be compared byte by byte.
+Microsoft's lists of codecs and attributes are the ones of MED-17. What is spoken in the lab is
+opaque, so that packets can be compared byte by byte; G.711 A-law where nothing else is asked for.
 """
 
 from __future__ import annotations
@@ -9,17 +9,34 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from orchestrator.lab import packets
 from orchestrator.sip import grammar, sdp
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 PCMA = "8"
 
-_TEAMS_CODECS = (
+Codecs = tuple[tuple[str, str], ...]
+"""Payload numbers and what they stand for: ``("8", "PCMA/8000")``, in order of preference."""
+
+TEAMS_CODECS: Codecs = (
     ("104", "SILK/16000"), ("103", "SILK/8000"), ("9", "G722/8000"), ("18", "G729/8000"),
     ("0", "PCMU/8000"), (PCMA, "PCMA/8000"), ("97", "RED/8000"),
     ("101", "telephone-event/8000"), ("13", "CN/8000"), ("118", "CN/16000"),
 )  # fmt: skip
-_PLAIN_CODECS = ((PCMA, "PCMA/8000"), ("101", "telephone-event/8000"))
+"""What Microsoft offers today (MED-17)."""
+OLD_TEAMS_CODECS: Codecs = (
+    ("111", "SIREN/16000"), ("103", "SILK/8000"), ("104", "SILK/16000"), ("9", "G722/8000"),
+    ("112", "G7221/16000"), ("18", "G729/8000"), ("0", "PCMU/8000"), (PCMA, "PCMA/8000"),
+    ("106", "RED/8000"), ("97", "RED/8000"), ("13", "CN/8000"), ("118", "CN/16000"),
+    ("126", "telephone-event/8000"),
+)  # fmt: skip
+"""What older examples of Microsoft's show (MED-17)."""
+PLAIN_CODECS: Codecs = ((PCMA, "PCMA/8000"), ("101", "telephone-event/8000"))
+"""What a PBX, a carrier or a phone offers in the lab."""
+
+ZERO = ("0.0.0.0", "::")  # noqa: S104 - the address of an old hold, never bound
+_USUAL = (sdp.attribute("ptime", 20), sdp.attribute("sendrecv"))
+_STATIC = {"0": "PCMU", "8": "PCMA", "9": "G722", "13": "CN", "18": "G729"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +53,41 @@ class Agreement:
 
     Attributes:
         remote: Where to send audio to.
-        payload_type: What stands for PCMA.
+        rtcp: Where to send RTCP to.
+        voice: Which payloads are sent and may come.
         key_out: 30 bytes of our crypto line, or None for plain RTP.
         key_in: 30 bytes of theirs, or None.
+        sends: Whether we send audio: nobody holds it up (RFC 3264 section 8.4).
+        hears: Whether audio comes.
     """
 
     remote: Place
-    payload_type: int
+    rtcp: Place
+    voice: packets.Voice
     key_out: bytes | None
     key_in: bytes | None
+    sends: bool
+    hears: bool
 
 
-def teams_offer(here: Place, *, session: int, keys: tuple[bytes, bytes]) -> bytes:
+def teams_offer(
+    here: Place,
+    *,
+    session: int,
+    keys: tuple[bytes, bytes],
+    codecs: Codecs = TEAMS_CODECS,
+    mux: bool = True,
+) -> bytes:
     """Microsoft's offer: two 80-bit crypto lines, the second with an MKI (MED-1).
 
     Args:
         here: Where Microsoft's media processor listens.
         session: The session number of ``o=``.
         keys: Two keys of 30 bytes.
+        codecs: The payloads, in order.
+        mux: Whether RTCP may share the port.
     """
+    events = next((number for number, name in codecs if name.startswith("telephone-event")), "")
     first, second = (base64.b64encode(key).decode() for key in keys)
     lines = (
         sdp.attribute("x-ssrc-range", "1052010-1052010"),
@@ -64,29 +97,37 @@ def teams_offer(here: Place, *, session: int, keys: tuple[bytes, bytes]) -> byte
         sdp.attribute("crypto", sdp.Crypto(2, SUITE, second, "2^31", "1:1")),
         sdp.attribute("label", "main-audio"),
         sdp.attribute("mid", "1"),
-        *_rtpmaps(_TEAMS_CODECS),
-        sdp.attribute("fmtp", "101 0-16"),
+        *_rtpmaps(codecs),
+        *((sdp.attribute("fmtp", f"{events} 0-16"),) if events else ()),
         sdp.attribute("candidate", f"1 1 UDP 2130706431 {here.address} {here.port} typ host"),
-        sdp.attribute("rtcp-mux"),
+        *((sdp.attribute("rtcp-mux"),) if mux else ()),
         sdp.attribute("ptime", 20),
         sdp.attribute("sendrecv"),
     )
-    return _description(here, session, "RTP/SAVP", _numbers(_TEAMS_CODECS), lines)
+    return _description(here, session, "RTP/SAVP", _numbers(codecs), lines)
 
 
-def teams_answer(offer: bytes, here: Place, *, session: int, key: bytes) -> bytes:
-    """Microsoft's answer: PCMA, one crypto line with the tag of the first 80-bit line offered.
+def teams_answer(
+    offer: bytes, here: Place, *, session: int, key: bytes, speaks: tuple[str, ...] = ("PCMA",)
+) -> bytes:
+    """Microsoft's answer: one codec, one crypto line with the tag of the first 80-bit one offered.
+
+    Args:
+        offer: What is answered.
+        here: Where Microsoft's media processor listens.
+        session: The session number of ``o=``.
+        key: 30 bytes.
+        speaks: Names of codecs; the first one that was offered is taken.
 
     Raises:
-        SipError: The offer has no such line or no PCMA; Microsoft answers 488 (531000).
+        SipError: The offer has no such line or codec; Microsoft answers 488 (531000).
     """
     audio = _audio(offer)
     line = next((line for line in audio.crypto if line.suite == SUITE), None)
     if line is None or audio.protocol != "RTP/SAVP":
         raise grammar.SipError("SrtpEncryptionRequired")
     answer = sdp.Crypto(line.tag, SUITE, base64.b64encode(key).decode(), "2^31")
-    number = str(_payload_type(audio))
-    codecs = ((number, "PCMA/8000"), *_events_of(audio))
+    codecs = _chosen(audio, speaks)
     mux = (sdp.attribute("rtcp-mux"),) if audio.rtcp_mux else ()
     lines = (
         sdp.attribute("rtcp", here.port if mux else here.port + 1),
@@ -100,19 +141,25 @@ def teams_answer(offer: bytes, here: Place, *, session: int, key: bytes) -> byte
     return _description(here, session, "RTP/SAVP", _numbers(codecs), lines)
 
 
-def plain_offer(here: Place, *, session: int) -> bytes:
-    """The offer of a PBX or a phone: PCMA over plain RTP."""
-    lines = (*_rtpmaps(_PLAIN_CODECS), sdp.attribute("ptime", 20), sdp.attribute("sendrecv"))
-    return _description(here, session, "RTP/AVP", _numbers(_PLAIN_CODECS), lines)
+def plain_offer(here: Place, *, session: int, codecs: Codecs = PLAIN_CODECS) -> bytes:
+    """The offer of a PBX or a phone over plain RTP."""
+    lines = (*_rtpmaps(codecs), *_USUAL)
+    return _description(here, session, "RTP/AVP", _numbers(codecs), lines)
 
 
-def plain_answer(offer: bytes, here: Place, *, session: int) -> bytes:
-    """The answer of a PBX or a phone; SipError when the offer has no PCMA over plain RTP."""
+def plain_answer(
+    offer: bytes, here: Place, *, session: int, speaks: tuple[str, ...] = ("PCMA",)
+) -> bytes:
+    """The answer of a PBX or a phone over plain RTP: the first of its codecs that was offered.
+
+    Raises:
+        SipError: The offer has no such codec, or another protocol.
+    """
     audio = _audio(offer)
     if audio.protocol != "RTP/AVP":
         raise grammar.SipError(f"this endpoint speaks plain RTP, not {audio.protocol}")
-    codecs = ((str(_payload_type(audio)), "PCMA/8000"), *_events_of(audio))
-    lines = (*_rtpmaps(codecs), sdp.attribute("ptime", 20), sdp.attribute("sendrecv"))
+    codecs = _chosen(audio, speaks)
+    lines = (*_rtpmaps(codecs), *_USUAL)
     return _description(here, session, "RTP/AVP", _numbers(codecs), lines)
 
 
@@ -123,15 +170,68 @@ def agree(local: bytes, remote: bytes) -> Agreement:
         SipError: No common codec, or crypto lines without a common tag.
     """
     ours, theirs = _audio(local), _audio(remote)
-    description = sdp.parse(remote)
+    here, there = sdp.parse(local), sdp.parse(remote)
     key_out = key_in = None
     if ours.crypto or theirs.crypto:
         pairs = [(a, b) for a in ours.crypto for b in theirs.crypto if a.tag == b.tag]
         if not pairs:
             raise grammar.SipError("no crypto line in common")
         key_out, key_in = (base64.b64decode(line.key) for line in pairs[0])
-    place = Place(description.address_of(theirs), theirs.port)
-    return Agreement(place, _payload_type(theirs), key_out, key_in)
+    place = Place(there.address_of(theirs), theirs.port)
+    reached = place.address not in ZERO
+    return Agreement(
+        remote=place,
+        rtcp=_rtcp_place(ours, theirs, place),
+        voice=_voice(ours, theirs),
+        key_out=key_out,
+        key_in=key_in,
+        sends=reached and _may_send(here.direction_of(ours), there.direction_of(theirs)),
+        hears=here.address_of(ours) not in ZERO
+        and _may_send(there.direction_of(theirs), here.direction_of(ours)),
+    )
+
+
+def _may_send(own: str, other: str) -> bool:
+    return own in {"sendrecv", "sendonly"} and other in {"sendrecv", "recvonly"}
+
+
+def _rtcp_place(ours: sdp.Media, theirs: sdp.Media, audio: Place) -> Place:
+    if ours.rtcp_mux and theirs.rtcp_mux:
+        return audio
+    port, _, rest = theirs.rtcp.partition(" ")
+    address = rest.split()[-1] if rest else audio.address
+    return Place(address, int(port) if port.isdigit() else audio.port + 1)
+
+
+def _voice(ours: sdp.Media, theirs: sdp.Media) -> packets.Voice:
+    here, there = _named(ours), _named(theirs)
+    # An answer has seldom more codecs than its offer, and its first one is what is spoken.
+    order = here if len(here) < len(there) else there
+    names = [name for name in order if name in here and name in there and name in packets.CODECS]
+    if not names:
+        raise grammar.SipError(f"no codec in common: {', '.join(there)}")
+    return packets.Voice(
+        sends=packets.numbered(packets.CODECS[names[0]], there[names[0]]),
+        hears={
+            number: packets.numbered(packets.CODECS[name], number)
+            for name, number in here.items()
+            if name in packets.CODECS
+        },
+        events_out=there.get("TELEPHONE-EVENT"),
+        events_in=here.get("TELEPHONE-EVENT"),
+        noise_out=there.get("CN"),
+        noise_in=here.get("CN"),
+    )
+
+
+def _named(audio: sdp.Media) -> dict[str, int]:
+    """The numbers by the names of what counts in 8000 a second, in order."""
+    found: dict[str, int] = {}
+    for codec in audio.codecs:
+        name = codec.name.upper() or _STATIC.get(codec.number, "")
+        if name and codec.rate in (0, 8000):
+            found.setdefault(name, int(codec.number))
+    return found
 
 
 def _audio(raw: bytes) -> sdp.Media:
@@ -141,16 +241,14 @@ def _audio(raw: bytes) -> sdp.Media:
     return audio
 
 
-def _payload_type(audio: sdp.Media) -> int:
-    for codec in audio.codecs:
-        if codec.name.upper() == "PCMA" or (codec.number == PCMA and not codec.name):
-            return int(codec.number)
-    raise grammar.SipError("no codec in common: PCMA is not there")
-
-
-def _events_of(audio: sdp.Media) -> tuple[tuple[str, str], ...]:
-    found = (codec for codec in audio.codecs if codec.name.lower() == "telephone-event")
-    return tuple((codec.number, f"telephone-event/{codec.rate}") for codec in found)[:1]
+def _chosen(audio: sdp.Media, speaks: tuple[str, ...]) -> Codecs:
+    there = _named(audio)
+    name = next((name for name in speaks if name in there), "")
+    if not name:
+        raise grammar.SipError(f"no codec in common: {' or '.join(speaks)} is not there")
+    events = (codec for codec in audio.codecs if codec.name.lower() == "telephone-event")
+    chosen = tuple((codec.number, f"telephone-event/{codec.rate}") for codec in events)[:1]
+    return ((str(there[name]), f"{name}/8000"), *chosen)
 
 
 def _rtpmaps(codecs: tuple[tuple[str, str], ...]) -> tuple[sdp.Line, ...]:

@@ -10,10 +10,13 @@ PRODUCT = "Lab PBX 1.0"
 class Pbx(endpoint.Endpoint):
     """A PBX with one extension, or one gateway of a carrier."""
 
-    async def dial(self, number: str, *, caller: str) -> leg.OutgoingLeg:
+    async def dial(
+        self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL
+    ) -> leg.OutgoingLeg:
         """Call a number through the trunk, as a PBX does: the SBC's address in every URI."""
         target = f"sip:{number}@{self.settings.sbc}"
-        return await self.invite(target, caller=f"sip:{caller}@{self.settings.domain}", to=target)
+        own = f"sip:{caller}@{self.settings.domain}"
+        return await self.invite(target, caller=own, to=target, wishes=wishes)
 
 
 def contact_of(number: str, address: str, port: int, transport: str = "udp") -> str:

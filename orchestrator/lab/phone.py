@@ -40,11 +40,11 @@ class Phone(endpoint.Endpoint):
             answer = await self.ask(call.with_proof(request, answer, self.settings.account))
         return answer
 
-    async def dial(self, number: str) -> leg.OutgoingLeg:
+    async def dial(self, number: str, *, wishes: leg.Wishes = leg.USUAL) -> leg.OutgoingLeg:
         """Call a number; the INVITE is sent again with a proof when it is challenged."""
         own = self.address_of_record
         target = f"sip:{number}@{self.settings.domain}"
-        return await self.invite(target, caller=own, to=target)
+        return await self.invite(target, caller=own, to=target, wishes=wishes)
 
 
 def contact_of(user: str, address: str, port: int) -> str:

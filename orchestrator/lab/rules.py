@@ -54,6 +54,7 @@ TEAMS: tuple[Rule, ...] = (
     Rule("MED-4", rules_media.key_lifetime),
     Rule("MED-6", rules_media.moved_port),
     Rule("MED-7", rules_media.changed_key),
+    Rule("MED-9", rules_sip.second_tag),
     Rule("MED-10", rules_media.one_way_direction),
     Rule("MED-12", rules_media.rtcp),
     Rule("MED-15", rules_media.codecs),

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 
-from orchestrator.lab import evidence
+from orchestrator.lab import bodies, evidence
 from orchestrator.sip import build, grammar, message, sdp
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -20,9 +20,7 @@ Either = message.Request | message.Response
 
 def sdp_of(parsed: Either) -> sdp.Sdp | None:
     """The SDP in a message, or None when it has none or one that cannot be read."""
-    if parsed.content_type != build.SDP_TYPE or not parsed.body:
-        return None
-    return _readable(parsed.body)
+    return _readable(bodies.sdp_of(parsed))
 
 
 def audio_of(parsed: Either) -> sdp.Media | None:

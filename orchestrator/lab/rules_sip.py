@@ -107,9 +107,9 @@ def empty_user(parsed: Either, _: evidence.Context) -> Found:
                 yield f"{name} has an empty user before its @", f"{name}: {value}"
 
 
-def transfer_mode(parsed: Either, _: evidence.Context) -> Found:
+def transfer_mode(parsed: Either, context: evidence.Context) -> Found:
     """XF-1: as a proxy without REFER, neither Allow: REFER nor Supported: replaces is said."""
-    if "refer" in parsed.tokens("Allow"):
+    if "refer" in parsed.tokens("Allow") and not context.refer:
         yield "Allow lists REFER, which this SBC does not carry out", f"Allow: {_all(parsed)}"
     if "replaces" in parsed.tokens("Supported"):
         value = ", ".join(parsed.values("Supported"))
@@ -202,6 +202,15 @@ def reliable_provisional(parsed: Either, _: evidence.Context) -> Found:
             yield f"100rel in {name}: Teams knows no PRACK", f"{name}: {parsed.get(name)}"
     if isinstance(parsed, message.Request) and parsed.method in {"PRACK", "UPDATE", "INFO"}:
         yield f"Teams does not allow {parsed.method}", parsed.start_line
+
+
+def second_tag(parsed: Either, context: evidence.Context) -> Found:
+    """MED-9: forks and failover behind the SBC do not show: one To tag in all 18x and 2xx."""
+    if not isinstance(parsed, message.Response) or parsed.cseq.method != "INVITE":
+        return
+    tag = parsed.to.tag
+    if 100 < parsed.status < 300 and context.tag and tag != context.tag:
+        yield "a second To tag answers our INVITE", f"To: {parsed.to}"
 
 
 def product_name(parsed: Either, _: evidence.Context) -> Found:

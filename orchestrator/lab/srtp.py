@@ -6,7 +6,6 @@ direction; it keeps the rollover counter of each stream (SSRC) in it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ _RTCP_HEADER = 8
 _ENCRYPTED = 0x80000000
 _INDEX = 0x7FFFFFFF
 _WINDOW = 64
+_COUNTERS = (b"", *(number.to_bytes(2, "big") for number in range(4096)))
 
 
 class SrtpError(ValueError):
@@ -96,6 +96,8 @@ class Context:
             raise ValueError(f"the key of this suite has {KEY_LENGTH} bytes, not {len(master)}")
         key, salt = master[:16], master[16:]
         self._rtp = derive(key, salt, first_label=0)
+        # One cipher for all packets: to set up another for each would cost more than to use it.
+        self._blocks = Cipher(algorithms.AES(self._rtp.cipher), modes.ECB()).encryptor()  # noqa: S305 - the block function of counter mode
         self._rtcp = derive(key, salt, first_label=3)
         self._streams: dict[int, _Stream] = {}
         self._rtcp_streams: dict[int, _Stream] = {}
@@ -111,8 +113,7 @@ class Context:
         stream = self._streams.setdefault(ssrc, _Stream())
         index = stream.index_of(sequence)
         stream.remember(index)
-        stream_iv = _iv(self._rtp.salt, ssrc, index)
-        body = packet[:begin] + _crypt(self._rtp.cipher, stream_iv, packet[begin:])
+        body = packet[:begin] + self._mix(ssrc, index, packet[begin:])
         return body + self._tag(body, index)
 
     def unprotect(self, packet: bytes) -> bytes:
@@ -133,9 +134,7 @@ class Context:
             raise ReplayedError(f"packet {sequence} came twice")
         stream.remember(index)
         self._streams[ssrc] = stream
-        return body[:begin] + _crypt(
-            self._rtp.cipher, _iv(self._rtp.salt, ssrc, index), body[begin:]
-        )
+        return body[:begin] + self._mix(ssrc, index, body[begin:])
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Encrypt and sign one compound RTCP packet (RFC 3711 section 3.4).
@@ -174,6 +173,16 @@ class Context:
         if word & _ENCRYPTED:
             plain = _crypt(self._rtcp.cipher, _iv(self._rtcp.salt, ssrc, index), plain)
         return body[:_RTCP_HEADER] + plain
+
+    def _mix(self, ssrc: int, index: int, text: bytes) -> bytes:
+        """Encrypt or decrypt an RTP payload: counter mode (RFC 3711 section 4.1.1)."""
+        # The last two bytes of the IV count the blocks; the others are the same for all of them.
+        front = _iv(self._rtp.salt, ssrc, index)[:14]
+        length = len(text)
+        counters = front.join(_COUNTERS[: (length + 15) // 16 + 1])
+        stream = self._blocks.update(counters)[:length]
+        mixed = int.from_bytes(stream, "big") ^ int.from_bytes(text, "big")
+        return mixed.to_bytes(length, "big")
 
     def _tag(self, body: bytes, index: int) -> bytes:
         """The authentication tag over packet and rollover counter (RFC 3711 section 4.2)."""
@@ -219,7 +228,7 @@ def _iv(salt: bytes, ssrc: int, index: int) -> bytes:
 
 def _sign(key: bytes, text: bytes) -> bytes:
     # SHA-1 is what the suite is made of; HMAC does not need collision resistance.
-    return hmac.new(key, text, hashlib.sha1).digest()[:_TAG]
+    return hmac.digest(key, text, "sha1")[:_TAG]
 
 
 def _payload_offset(packet: bytes) -> int:

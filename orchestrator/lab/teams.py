@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.lab import (
     agent,
+    bodies,
     call,
     endpoint,
     evidence,
+    hold,
     journal,
     leg,
     media,
@@ -83,6 +85,14 @@ class _Known:
     routes: tuple[str, ...]
     offer: bytes = b""
     earlier: bytes = b""
+    tag: str = ""
+
+    def learn(self, parsed: message.Request | message.Response) -> None:
+        """Remember what the next message is compared with."""
+        self.earlier = bodies.sdp_of(parsed) or self.earlier
+        if isinstance(parsed, message.Response) and parsed.cseq.method == "INVITE":
+            shown = parsed.to.tag if 100 < parsed.status < 300 else None
+            self.tag = self.tag or shown or ""
 
 
 @dataclass(slots=True)
@@ -122,15 +132,19 @@ class Teams(moods.Moody):
         """Close all connections, as Microsoft does with idle ones (TLS-8)."""
         await self._agent.drop_connections()
 
-    async def dial(self, number: str, *, caller: str) -> leg.OutgoingLeg:
+    async def dial(
+        self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL
+    ) -> leg.OutgoingLeg:
         """Call a number behind the SBC as Teams does (SIG-20, MED-17)."""
         stream = self._stream()
-        place = offers.Place(*stream.address)
-        keys = (secrets.token_bytes(30), secrets.token_bytes(30))
-        body = offers.teams_offer(place, session=_session(), keys=keys)
+        if wishes.first_sequence is not None:
+            stream.begin_at(wishes.first_sequence)
+        offer = (wishes.offer or _offer)(offers.Place(*stream.address))
         context = self._settings.context
         at = f"{context.fqdn}:{context.port}"
         own = _own_contact()
+        usual = (*_invite_headers(), ("Record-Route", _own_route()), ("Contact", f"<{own}>"))
+        headers, body = wishes.dress(offer, usual)
         invite = build.request(
             "INVITE",
             f"sip:{number}@{at};user=phone;transport=tls",
@@ -138,25 +152,27 @@ class Teams(moods.Moody):
             to=uri.NameAddr(f"sip:{number}@{at};user=phone"),
             call_id=secrets.token_hex(16),
             number=1,
-            extra=(*_invite_headers(), ("Record-Route", _own_route()), ("Contact", f"<{own}>")),
+            extra=headers,
             body=body,
         )
         outgoing = call.OutgoingCall(self._agent, invite, f"sip:{at}", None)
         route = _own_route()[1:-1]
-        self._known[invite.call_id] = _Known(outgoing, own, (route,), offer=body)
+        outgoing.allow = ALLOW
+        self._known[invite.call_id] = _Known(outgoing, own, (route,), offer=offer)
         try:
             await outgoing.start()
         except OSError:
             stream.close()
             raise
-        return leg.OutgoingLeg(outgoing, stream)
+        return leg.OutgoingLeg(outgoing, stream, answerer=_answer, mirror=hold.teams_answer_to)
 
     async def next_leg(self, *, within: float = call.WITHIN, call_id: str = "") -> leg.IncomingLeg:
         """The next call from the SBC, or the next with this Call-ID; Silence when none comes."""
         incoming = await self._agent.next_call(call_id, within=within, what="a call at Teams")
         own = _own_contact()
         incoming.front = (("Record-Route", _own_route()),)
-        route, offer = _own_route()[1:-1], incoming.invite.body
+        incoming.allow = ALLOW
+        route, offer = _own_route()[1:-1], bodies.sdp_of(incoming.invite)
         self._known[incoming.invite.call_id] = _Known(incoming, own, (route,), earlier=offer)
         self._agent.spawn(self._watch_ack(incoming))
         return leg.IncomingLeg(
@@ -164,6 +180,7 @@ class Teams(moods.Moody):
             self._stream(),
             contact=f"<{own}>",
             answerer=_answer,
+            mirror=hold.teams_answer_to,
             extra=(("Allow", ALLOW), ("Server", PRODUCT)),
         )
 
@@ -197,11 +214,12 @@ class Teams(moods.Moody):
                 dialog_routes=known.routes,
                 offer=known.offer if isinstance(parsed, message.Response) else b"",
                 earlier=known.earlier,
+                tag=known.tag,
             )
         for broken in rules.check(parsed, context):
             self.books.broken.add(broken)
-        if known is not None and parsed.content_type == build.SDP_TYPE:
-            known.earlier = parsed.body
+        if known is not None:
+            known.learn(parsed)
 
     def asked(self, server: transaction.ServerTransaction) -> None:
         """Answer OPTIONS by the FQDN rule; refuse everything else (agent.Hooks)."""
@@ -304,6 +322,11 @@ def _answer(offer: bytes, here: offers.Place) -> bytes:
     if not offer:
         raise grammar.SipError("no offer in the INVITE")
     return offers.teams_answer(offer, here, session=_session(), key=secrets.token_bytes(30))
+
+
+def _offer(here: offers.Place) -> bytes:
+    keys = (secrets.token_bytes(30), secrets.token_bytes(30))
+    return offers.teams_offer(here, session=_session(), keys=keys)
 
 
 def _session() -> int:

@@ -96,7 +96,12 @@ class ClientTransaction:
 
 
 class ServerTransaction:
-    """One request from a peer and our answers to it."""
+    """One request from a peer and our answers to it.
+
+    Attributes:
+        lose_acks: How many ACKs are taken for lost on the way (SIG-9).
+        acks: How many ACKs came, the lost ones included.
+    """
 
     def __init__(self, request: message.Request, flow: transport.Flow, send: Send) -> None:
         self.request = request
@@ -104,6 +109,8 @@ class ServerTransaction:
         self.last: message.Response | None = None
         self.finished = asyncio.Event()
         self.acknowledged = asyncio.Event()
+        self.lose_acks = 0
+        self.acks = 0
         self._send = send
         self._resend: Resend | None = None
 
@@ -131,7 +138,10 @@ class ServerTransaction:
             self._send(self.last, self.flow)
 
     def acknowledge(self) -> None:
-        """Take the ACK."""
+        """Take an ACK."""
+        self.acks += 1
+        if self.acks <= self.lose_acks:
+            return
         self.acknowledged.set()
         self.stop()
 

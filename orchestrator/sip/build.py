@@ -12,10 +12,13 @@ SDP_TYPE = "application/sdp"
 REASONS = {
     100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 407: "Proxy Authentication Required", 408: "Request Timeout",
+    302: "Moved Temporarily", 405: "Method Not Allowed", 407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    415: "Unsupported Media Type", 420: "Bad Extension", 422: "Session Interval Too Small",
     480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 486: "Busy Here",
-    487: "Request Terminated", 488: "Not Acceptable Here", 500: "Server Internal Error",
-    503: "Service Unavailable", 603: "Decline",
+    487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending",
+    500: "Server Internal Error",
+    503: "Service Unavailable", 504: "Server Time-out", 603: "Decline",
 }  # fmt: skip
 
 Extra = Iterable[tuple[str, str]]
@@ -45,7 +48,7 @@ def request(
         number: The CSeq number.
         routes: Route values, each with its angle brackets, topmost first.
         extra: More headers, in order.
-        body: An SDP body, or nothing.
+        body: The body, an SDP unless *extra* names another Content-Type, or nothing.
     """
     headers = [
         *(message.Header("Route", route) for route in routes),
@@ -56,7 +59,7 @@ def request(
         message.Header("CSeq", f"{number} {method}"),
         *(message.Header(name, value) for name, value in extra),
     ]
-    if body:
+    if body and not any(header.key == "content-type" for header in headers):
         headers.append(message.Header("Content-Type", SDP_TYPE))
     return message.Request(tuple(headers), body, method=method, target=target)
 
@@ -78,7 +81,7 @@ def response(
         tag: Our To tag, added when the request had none.
         front: Headers before the copied ones, such as one more Record-Route.
         extra: More headers, in order.
-        body: An SDP body, or nothing.
+        body: The body, an SDP unless *extra* names another Content-Type, or nothing.
     """
     copied = {"via", "from", "call-id", "cseq"} | ({"record-route"} if status > 100 else set())
     headers = [message.Header(name, value) for name, value in front]
@@ -86,7 +89,7 @@ def response(
     to = asked.to
     headers.append(message.Header("To", str(to.tagged(tag) if tag and to.tag is None else to)))
     headers.extend(message.Header(name, value) for name, value in extra)
-    if body:
+    if body and not any(header.key == "content-type" for header in headers):
         headers.append(message.Header("Content-Type", SDP_TYPE))
     reason = REASONS.get(status, "Unknown")
     return message.Response(tuple(headers), body, status=status, reason=reason)

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from orchestrator.lab import media, srtp
+from orchestrator.lab import ear, media, packets, srtp
 
 KEY_A, KEY_B = bytes(range(30)), bytes(range(30, 60))
 Judge = Callable[[int, bytes], Iterable[bytes]]
@@ -57,9 +57,9 @@ def talk(
     judge: Judge = pass_all,
     *,
     secured: bool = False,
-    packets: int = 30,
+    count: int = 30,
     extra: bytes = b"",
-    far_type: int = media.PCMA,
+    far: packets.Codec = packets.PCMA,
 ) -> tuple[media.MediaReport, media.MediaReport]:
     """One short call from a to b and back, through a relay; the reports of a and b."""
 
@@ -71,11 +71,12 @@ def talk(
         )
         there = transport.get_extra_info("sockname")
         keys = (KEY_A, KEY_B) if secured else (None, None)
-        a.start(there, media.PCMA, keys[0], keys[1])
-        b.start(there, far_type, keys[1], keys[0])
+        voice = packets.Voice(far, {far.number: far})
+        a.start(there, None, keys[0], keys[1])
+        b.start(there, voice, keys[1], keys[0])
         if extra:
             relay.transport.sendto(extra, b.address)
-        await asyncio.wait_for(relay.passed(packets), 10)
+        await asyncio.wait_for(relay.passed(count), 10)
         a.pause()
         b.pause()
         await asyncio.sleep(media.INTERVAL)
@@ -111,7 +112,7 @@ def test_first_packets_lost_to_latching_are_counted_apart() -> None:
 
 
 def test_latching_that_takes_too_long_is_not_tolerated() -> None:
-    _, b = talk(lambda n, d: () if n < 27 else (d,), packets=32)
+    _, b = talk(lambda n, d: () if n < 27 else (d,), count=32)
     assert b.early == 27
     assert not b.heard
 
@@ -164,20 +165,20 @@ def test_packets_in_another_order_are_neither_lost_nor_altered() -> None:
 
 
 def test_clear_audio_where_secured_must_come_is_noticed() -> None:
-    ear = media.Ear(key=srtp.Context(KEY_A))
+    heard = ear.Ear(key=srtp.Context(KEY_A))
     for number in range(3):
-        ear.hear(media.packet_of(5, number), number * media.INTERVAL)
-    assert ear.report(sent=0, began=0.0).forged == 3
+        heard.hear(packets.packet_of(5, number), number * media.INTERVAL)
+    assert heard.report(sent=0, began=0.0, now=0.0).forged == 3
 
 
 def test_a_wrong_payload_type_is_noticed() -> None:
-    a, b = talk(far_type=0)
+    a, b = talk(far=packets.PCMU)
     assert a.altered > 0
     assert b.altered > 0
 
 
 def test_another_call_on_our_port_is_noticed() -> None:
-    _, b = talk(extra=media.packet_of(0xDEAD, 0))
+    _, b = talk(extra=packets.packet_of(0xDEAD, 0))
     assert b.altered > 0
 
 
@@ -190,10 +191,10 @@ def test_rtcp_and_stun_on_the_same_port_are_tolerated() -> None:
 
 
 def test_a_stream_goes_on_over_the_rollover_of_its_sequence_numbers() -> None:
-    ear = media.Ear()
+    heard = ear.Ear()
     for number in range(0, 200_000, 7):
-        ear.hear(media.packet_of(0x7FFF, number), number * media.INTERVAL)
-    report = ear.report(sent=0, began=0.0)
+        heard.hear(packets.packet_of(0x7FFF, number), number * media.INTERVAL)
+    report = heard.report(sent=0, began=0.0, now=0.0)
     assert report.altered == 0
     assert report.received == len(range(0, 200_000, 7))
 

@@ -72,6 +72,15 @@ Call-ID: 99@192.0.2.20
 CSeq: 2 BYE
 
 """
+RINGING = """SIP/2.0 180 Ringing
+Via: SIP/2.0/TLS 198.51.100.11:5061;branch=z9hG4bK8
+From: <sip:+493055510@sip.pstnhub.microsoft.com>;tag=1
+To: <sip:+493055520@sbc.example.com:5061>;tag=one
+Call-ID: 89
+CSeq: 1 INVITE
+Contact: <sip:+493055520@sbc.example.com:5061;transport=tls>
+
+"""
 TRUNK = f"""INVITE sip:+493055520@192.0.2.20:5060 SIP/2.0
 Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK6
 From: <sip:+493055510@192.0.2.10>;tag=1
@@ -109,6 +118,7 @@ CONTEXT = evidence.Context(
     dialog_routes=("sip:sip-du-a-eu.pstnhub.microsoft.com:5061;transport=tls;lr",),
     offer=SDP.encode(),
     earlier=SDP.encode(),
+    tag="one",
 )
 
 
@@ -117,7 +127,7 @@ def broken_by(text, table=rules.TEAMS, context=CONTEXT):
     return [broken.id for broken in rules.check(parsed, context, table)]
 
 
-@pytest.mark.parametrize("good", [OPTIONS, ANSWER, INVITE, BYE])
+@pytest.mark.parametrize("good", [OPTIONS, ANSWER, INVITE, BYE, RINGING])
 def test_what_microsoft_takes_breaks_no_rule(good):
     assert broken_by(good) == []
 
@@ -182,6 +192,7 @@ BROKEN = [
     ("MED-6", INVITE, "m=audio 30000", "m=audio 30002"),
     ("MED-6", INVITE, "c=IN IP4 203.0.113.10", "c=IN IP4 203.0.113.11"),
     ("MED-7", INVITE, f"inline:{KEY}", f"inline:{'B' * 40}"),
+    ("MED-9", RINGING, "tag=one", "tag=two"),
     ("MED-10", INVITE, "a=sendrecv", "a=sendonly"),
     ("MED-12", INVITE, "a=rtcp:30001\n", ""),
     ("MED-15", INVITE, "8 101\na=rtpmap:8 PCMA/8000", "96 101\na=rtpmap:96 opus/48000"),
