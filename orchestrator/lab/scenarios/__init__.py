@@ -7,6 +7,9 @@ There is a module for each family of stories. Each has ``SCENARIOS``, in the ord
 new one is imported here and stands in ``FAMILIES``, and in README's map. What several families
 need stands in ``openings``. A story that needs another company than the first example names its
 folder: ``story.Scenario(..., site="02-company")``. Stories of one site are told together.
+
+A story names an id when it proves the whole sentence of that row (requirements.toml), alone or
+together with the others that name it; then `make conformance STORIES=new` puts it on record.
 """
 
 from __future__ import annotations
