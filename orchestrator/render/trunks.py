@@ -132,7 +132,9 @@ def trunk_table(site: model.Site) -> tables.Table:
 
 
 def _trunk_params(trunk: model.Trunk, number: int) -> str:
-    return tables.params((("set", str(number)), ("kind", trunk.kind)))
+    return tables.params(
+        (("set", str(number)), ("kind", trunk.kind), ("early", trunk.early_media))
+    )
 
 
 def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
@@ -149,7 +151,17 @@ def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
     for party in (PHONE, GONE, *site.trunks):
         entries[f"{party}/offer"] = f"{_PLAIN} rtcp-mux-demux {_STRIP}"
         entries[f"{party}/answer"] = _PLAIN
+    for name, trunk in site.trunks.items():
+        if trunk.codecs is not None:
+            entries[f"{name}/codecs"] = _codecs(trunk.codecs, transcode=trunk.transcode)
     return tables.table("media", entries)
+
+
+def _codecs(wanted: tuple[model.Codec, ...], *, transcode: bool) -> str:
+    """Flags that leave these codecs in their order, with DTMF and comfort noise (MED-18, 19)."""
+    ways = ("offer", "transcode") if transcode else ("offer",)
+    chosen = [f"codec-{way}-{codec}" for codec in wanted for way in ways]
+    return " ".join(("codec-strip-all", *chosen, "codec-offer-telephone-event", "codec-offer-CN"))
 
 
 _ALWAYS = "replace-origin replace-session-connection port-latching ICE=remove"

@@ -137,6 +137,23 @@ class TrunkKind(StrEnum):
     CARRIER = "carrier"
 
 
+class Codec(StrEnum):
+    """A codec of a trunk, by its name in SDP (MED-15)."""
+
+    PCMA = "PCMA"
+    PCMU = "PCMU"
+    G722 = "G722"
+    G729 = "G729"
+    OPUS = "opus"
+
+
+class EarlyMedia(StrEnum):
+    """What a trunk gets for early media of Teams (SIG-11)."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    RINGING = "ringing"
+
+
 class Transport(StrEnum):
     """How SIP reaches a gateway."""
 
@@ -292,6 +309,12 @@ class Trunk(Part):
     """Where calls are sent, in order: the next one is tried when one does not answer."""
     numbers: tuple[Number, ...] = ()
     """Prefixes of the numbers this trunk serves; without any it takes what no other serves."""
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] | None = None
+    """Codecs it may use, the preferred one first; by default whatever both ends agree on."""
+    transcode: bool = False
+    """Let RTPEngine translate when the other end has none of the codecs; costs CPU per call."""
+    early_media: EarlyMedia = EarlyMedia.PASS
+    """pass, or ringing: 183 of Teams becomes 180 without SDP, so the trunk rings by itself."""
 
 
 class Phone(Part):

@@ -300,6 +300,17 @@ def _find_reserved_names(site: model.Site) -> Iterator[errors.Problem]:
             )
 
 
+def _find_idle_transcoding(site: model.Site) -> Iterator[errors.Problem]:
+    for name, trunk in site.trunks.items():
+        if trunk.transcode and trunk.codecs is None:
+            yield errors.Problem(
+                "transcode-to-what",
+                f"trunk {name} asks to transcode and names no codecs",
+                ("trunks", name, "transcode"),
+                hint="name the codecs it wants, for example codecs: [PCMA]",
+            )
+
+
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
     without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
     for name in without[1:]:
@@ -376,6 +387,7 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_unservable_gateways,
     _find_repeated_gateways,
     _find_reserved_names,
+    _find_idle_transcoding,
     _find_several_defaults,
     _find_repeated_prefixes,
     _find_repeated_phones,

@@ -48,6 +48,11 @@ CASES = [
     # parties that are no trunks
     ({"trunks__teams": PBX}, "reserved-name", ("trunks", "teams")),
     ({"trunks__phones": PBX}, "reserved-name", ("trunks", "phones")),
+    (
+        {"trunks__office__transcode": "true"},
+        "transcode-to-what",
+        ("trunks", "office", "transcode"),
+    ),
     # the node
     ({"node__public_address": "127.0.0.1"}, "unusable-address", ("node", "public_address")),
     ({"node__public_address": "0.0.0.0"}, "unusable-address", ("node", "public_address")),
