@@ -13,13 +13,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import microsoft, model, route_rules
+from orchestrator.site import microsoft, model, route_rules, trunk_rules
 
 MOST_GATEWAYS = 200
 """Kamailio's list of more than about 300 does not fit into one answer (engines.md 1.1)."""
-
-RESERVED_NAMES = frozenset({"teams", "phone", "phones", "gone"})
-"""The parties of a call that are no trunks."""
 
 MOST_OF_ONE_RULE = 1_000
 """Problems one rule may have."""
@@ -288,56 +285,6 @@ def _find_unservable_gateways(site: model.Site) -> Iterator[errors.Problem]:
         )
 
 
-def _find_reserved_names(site: model.Site) -> Iterator[errors.Problem]:
-    """Routes and tables know these parties by these names."""
-    for name in site.trunks:
-        if name in RESERVED_NAMES:
-            yield errors.Problem(
-                "reserved-name",
-                f"a trunk cannot be called {name}, which is not a trunk",
-                ("trunks", name),
-                hint="choose another name",
-            )
-
-
-def _find_idle_transcoding(site: model.Site) -> Iterator[errors.Problem]:
-    for name, trunk in site.trunks.items():
-        if trunk.transcode and trunk.codecs is None:
-            yield errors.Problem(
-                "transcode-to-what",
-                f"trunk {name} asks to transcode and names no codecs",
-                ("trunks", name, "transcode"),
-                hint="name the codecs it wants, for example codecs: [PCMA]",
-            )
-
-
-def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
-    without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
-    for name in without[1:]:
-        yield errors.Problem(
-            "two-default-trunks",
-            f"trunk {name} has no numbers, and neither has trunk {without[0]}",
-            ("trunks", name),
-            hint="one trunk may take what no other serves; give numbers to the others",
-        )
-
-
-def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
-    trunk_of: dict[str, str] = {}
-    for name, trunk in site.trunks.items():
-        for place, prefix in enumerate(trunk.numbers):
-            first = trunk_of.setdefault(prefix, name)
-            if first != name or prefix in trunk.numbers[:place]:
-                yield errors.Problem(
-                    "number-twice",
-                    f"the prefix {prefix} of trunk {name} is served by trunk {first} already"
-                    if first != name
-                    else f"trunk {name} names the prefix {prefix} twice",
-                    ("trunks", name, "numbers", place),
-                    hint="a longer prefix wins over a shorter one, equal ones cannot",
-                )
-
-
 # -- phones -----------------------------------------------------------------------------------
 
 
@@ -386,10 +333,7 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_bad_gateways,
     _find_unservable_gateways,
     _find_repeated_gateways,
-    _find_reserved_names,
-    _find_idle_transcoding,
-    _find_several_defaults,
-    _find_repeated_prefixes,
     _find_repeated_phones,
+    *trunk_rules.RULES,
     *route_rules.RULES,
 )

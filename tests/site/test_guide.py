@@ -9,7 +9,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orchestrator.site import load, model, route_rules, rules
+from orchestrator.site import load, model, route_rules, rules, trunk_rules
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/site-yaml.md"
 
@@ -88,7 +88,9 @@ def test_the_limits_in_the_guide_are_the_limits():
 
 def test_every_problem_of_the_rules_is_explained():
     """Each id a rule gives stands in the guide, and no other."""
-    source = "".join(Path(module.__file__).read_text() for module in (rules, route_rules))
+    source = "".join(
+        Path(module.__file__).read_text() for module in (rules, route_rules, trunk_rules)
+    )
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
     chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]
     assert ids == set(re.findall(r"^\| `([a-z-]+)` \|", chapter, re.MULTILINE))

@@ -1,0 +1,73 @@
+"""What no single field of a trunk can know: names, numbers and policies that contradict.
+
+Pure, like ``rules``, which asks each function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from orchestrator import errors
+from orchestrator.site import model
+
+RESERVED_NAMES = frozenset({"teams", "phone", "phones", "gone"})
+"""The parties of a call that are no trunks."""
+
+
+def _find_reserved_names(site: model.Site) -> Iterator[errors.Problem]:
+    """Routes and tables know these parties by these names."""
+    for name in site.trunks:
+        if name in RESERVED_NAMES:
+            yield errors.Problem(
+                "reserved-name",
+                f"a trunk cannot be called {name}, which is not a trunk",
+                ("trunks", name),
+                hint="choose another name",
+            )
+
+
+def _find_idle_transcoding(site: model.Site) -> Iterator[errors.Problem]:
+    for name, trunk in site.trunks.items():
+        if trunk.transcode and trunk.codecs is None:
+            yield errors.Problem(
+                "transcode-to-what",
+                f"trunk {name} asks to transcode and names no codecs",
+                ("trunks", name, "transcode"),
+                hint="name the codecs it wants, for example codecs: [PCMA]",
+            )
+
+
+def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
+    without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
+    for name in without[1:]:
+        yield errors.Problem(
+            "two-default-trunks",
+            f"trunk {name} has no numbers, and neither has trunk {without[0]}",
+            ("trunks", name),
+            hint="one trunk may take what no other serves; give numbers to the others",
+        )
+
+
+def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
+    trunk_of: dict[str, str] = {}
+    for name, trunk in site.trunks.items():
+        for place, prefix in enumerate(trunk.numbers):
+            first = trunk_of.setdefault(prefix, name)
+            if first != name or prefix in trunk.numbers[:place]:
+                yield errors.Problem(
+                    "number-twice",
+                    f"the prefix {prefix} of trunk {name} is served by trunk {first} already"
+                    if first != name
+                    else f"trunk {name} names the prefix {prefix} twice",
+                    ("trunks", name, "numbers", place),
+                    hint="a longer prefix wins over a shorter one, equal ones cannot",
+                )
+
+
+RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
+    _find_reserved_names,
+    _find_idle_transcoding,
+    _find_several_defaults,
+    _find_repeated_prefixes,
+)
+"""Each yields the problems of one kind."""
