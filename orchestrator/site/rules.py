@@ -47,7 +47,7 @@ def find_problems(site: model.Site) -> tuple[errors.Problem, ...]:
 
 def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
     """What is allowed in *site* but probably not meant; nothing is refused for it."""
-    return tuple(_find_unreachable_address(site))
+    return (*_find_unreachable_address(site), *_find_wrong_cloud_ca(site))
 
 
 def _address_of(gateway: model.Gateway) -> Address | None:
@@ -322,6 +322,20 @@ def _find_unreachable_address(site: model.Site) -> Iterator[errors.Problem]:
             ("node", "public_address"),
             hint="behind 1:1 NAT this one is node.private_address; the public one is what "
             "teams.fqdn resolves to",
+        )
+
+
+def _find_wrong_cloud_ca(site: model.Site) -> Iterator[errors.Problem]:
+    """CERT-6: a hint and not a refusal, because Microsoft's list for them may have grown."""
+    acme, cloud = site.certificate.acme, site.teams.cloud
+    commercial = cloud is model.Cloud.COMMERCIAL
+    if acme is not None and acme.directory == model.LETS_ENCRYPT and not commercial:
+        yield errors.Problem(
+            "cloud-ca",
+            f"the cloud {cloud} takes certificates of DigiCert's roots, and these are of "
+            "Let's Encrypt",
+            ("certificate", "acme", "directory"),
+            hint="give certificate.files of such a CA, or another certificate.acme.directory",
         )
 
 

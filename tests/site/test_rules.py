@@ -204,3 +204,17 @@ def test_a_private_public_address_is_hinted_at(address):
     assert rules.find_hints(site_with()) == ()
     behind_nat = site_with(node__public_address="203.0.113.9", node__private_address=address)
     assert rules.find_hints(behind_nat) == ()
+
+
+@pytest.mark.parametrize("cloud", ["gcc-high", "dod"])
+def test_lets_encrypt_in_a_government_cloud_is_hinted_at(cloud):
+    """CERT-6: Microsoft lists DigiCert's roots only for these; another CA or files say nothing."""
+    hints = rules.find_hints(site_with(teams__cloud=cloud))
+    assert [(hint.id, hint.path) for hint in hints] == [
+        ("cloud-ca", ("certificate", "acme", "directory"))
+    ]
+    other = {"certificate__acme__directory": "https://acme.example.net/dir"}
+    files = {"certificate": {"files": {"chain": "/a", "key": "/b"}}}
+    assert rules.find_hints(site_with(teams__cloud=cloud, **other)) == ()
+    assert rules.find_hints(site_with(teams__cloud=cloud, **files)) == ()
+    assert rules.find_hints(site_with()) == ()
