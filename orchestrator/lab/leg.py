@@ -101,6 +101,11 @@ class Leg:
         """Where our audio is heard."""
         return offers.Place(*self.stream.address)
 
+    @property
+    def offered(self) -> str:
+        """The direction in the other side's latest SDP; ``zero`` for a hold by address."""
+        return hold.direction_of(self._call.remote_sdp)
+
     def talk(self) -> None:
         """Send and hear audio from now on, as the two SDPs say; SipError when they disagree."""
         settled = offers.agree(self._call.local_sdp, self._call.remote_sdp)

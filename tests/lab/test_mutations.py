@@ -145,6 +145,22 @@ GROUPS = (
         },
     ),
 )
+GROUPS += (
+    Group(
+        ("hold-pbx",),
+        {
+            "sendonly shown to Teams": Mutation(
+                "SIG-32", f"{ROUTES}/media.cfg.j2", "a=(sendonly|recvonly)/", "a=(sendnothing)/"
+            ),
+            "the zero address shown to Teams": Mutation(
+                "MED-10",
+                f"{ROUTES}/media.cfg.j2",
+                '$avp(sdp_in) =~ "IN IP4 0',
+                '$avp(sdp_in) =~ "IN IP4 nobody',
+            ),
+        },
+    ),
+)
 CASES = [(name, number) for number, group in enumerate(GROUPS) for name in group.mutations]
 
 
