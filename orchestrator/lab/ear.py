@@ -103,6 +103,7 @@ class Ear:
     _counts: dict[str, int] = field(default_factory=dict)
     _first_at: float | None = None
     _before: float | None = None
+    _left: int | None = None
     _max_gap: float = 0.0
     _resumed_at: float | None = None
     _resume: float = 0.0
@@ -157,13 +158,16 @@ class Ear:
         self._before = None
 
     def turn_to_another(self) -> None:
-        """Let the next stream that comes be the right one: who speaks has changed (XF-6)."""
+        """Let another stream be the right one from now on: who speaks will change (XF-6).
+
+        What still comes of the one before is neither audio nor an intruder.
+        """
         span = self._highest - self._lowest + 1 if self._seen else 0
         self._count("lost", span - len(self._seen))
         self._count("early", self._lowest)
         self._seen = set()
         self._lowest = self._highest = 0
-        self.ssrc = self._before = None
+        self._left, self.ssrc, self._before = self.ssrc, None, None
 
     def report(self, *, sent: int, began: float, now: float, rtcp_sent: int = 0) -> MediaReport:
         """Sum up; *began* is when the stream started on the clock of :meth:`hear`."""
@@ -199,6 +203,8 @@ class Ear:
             self._count("altered")
             return False
         first, second, sequence, timestamp, ssrc = packets.HEADER.unpack_from(packet)
+        if ssrc == self._left:
+            return False
         if self.ssrc is not None and ssrc != self.ssrc:
             self._count("music" if self.music else "altered")
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.lab import (
@@ -177,6 +177,10 @@ class Endpoint(moods.Moody):
     def waiting_calls(self) -> int:
         """Calls that came and that nobody took yet."""
         return self._agent.waiting_calls
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run something beside until the endpoint is closed."""
+        self._agent.spawn(work)
 
     def skip_calls(self) -> None:
         """Pass over calls that came and that nobody took."""

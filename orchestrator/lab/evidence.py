@@ -86,6 +86,9 @@ class Context:
         srtp: True when the receiver is a trunk that wants encrypted audio.
         tag: The To tag that earlier answers to the receiver's INVITE carried, or nothing (MED-9).
         refer: True when the SBC says that it carries out transfers (XF-1).
+        transfers: Refer-To URIs the receiver asked for, each with its Referred-By (XF-2, XF-3).
+        transferring: True when the receiver asked for a transfer in this dialog (XF-5).
+        number: The highest CSeq number the SBC used in this dialog (XF-4).
     """
 
     fqdn: str
@@ -100,3 +103,6 @@ class Context:
     srtp: bool = False
     tag: str = ""
     refer: bool = False
+    transfers: tuple[tuple[str, str], ...] = ()
+    transferring: bool = False
+    number: int = 0

@@ -148,9 +148,13 @@ class Leg:
         body = hold.resumed(self._call.local_sdp, self.here.address)
         return await self._change(body, "sendrecv", fresh=fresh)
 
-    async def refresh(self, *, source: str = "", fresh: bool = False) -> message.Response:
+    async def refresh(
+        self, *, source: str = "", fresh: bool = False, extra: build.Extra = ()
+    ) -> message.Response:
         """Send our SDP again as it is (SIG-30) and return the final answer."""
-        return await self._call.renegotiate(self._call.local_sdp, source=source, fresh=fresh)
+        return await self._call.renegotiate(
+            self._call.local_sdp, extra=extra, source=source, fresh=fresh
+        )
 
     async def move(self) -> message.Response:
         """Hear audio at another port from now on, by re-INVITE (MED-6)."""

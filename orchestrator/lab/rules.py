@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from orchestrator.lab import evidence, rules_media, rules_sip, rules_tls, rules_trunk
+from orchestrator.lab import evidence, rules_media, rules_refer, rules_sip, rules_tls, rules_trunk
 from orchestrator.sip import grammar, message
 
 Find = Callable[[message.Request | message.Response, evidence.Context], Iterator[tuple[str, str]]]
@@ -36,6 +36,9 @@ TEAMS: tuple[Rule, ...] = (
     Rule("OPT-7", rules_sip.options_allow),
     Rule("OPT-9", rules_sip.empty_user),
     Rule("XF-1", rules_sip.transfer_mode),
+    Rule("XF-2", rules_refer.triggered_call),
+    Rule("XF-4", rules_refer.notifications),
+    Rule("XF-5", rules_refer.early_farewell),
     Rule("SIG-1", rules_sip.invite_target),
     Rule("SIG-2", rules_sip.invite_caller),
     Rule("SIG-4", rules_sip.invite_contact),

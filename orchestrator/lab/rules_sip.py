@@ -116,9 +116,9 @@ def transfer_mode(parsed: Either, context: evidence.Context) -> Found:
         yield "Supported lists replaces, which this SBC does not carry out", f"Supported: {value}"
 
 
-def invite_target(parsed: Either, _: evidence.Context) -> Found:
-    """SIG-1: the Request-URI is ``sip:+E.164@...pstnhub...;user=phone``."""
-    if not _is_initial_invite(parsed):
+def invite_target(parsed: Either, context: evidence.Context) -> Found:
+    """SIG-1: the Request-URI is ``sip:+E.164@...pstnhub...;user=phone``, or what REFER named."""
+    if not _is_initial_invite(parsed) or parsed.target in dict(context.transfers):
         return
     target = uri.parse_uri(parsed.target)
     if not _E164.fullmatch(target.user or ""):

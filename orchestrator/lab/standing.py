@@ -201,8 +201,12 @@ class Call:
         if request.contacts:
             self.dialog.target = request.contacts[0].uri
         self.local_sdp, self.remote_sdp = answer, offer or self.remote_sdp
-        contact = (("Contact", self.dialog.contact),)
-        server.respond(build.response(request, 200, extra=contact, body=answer))
+        extra = [("Contact", self.dialog.contact)]
+        expires = request.get("Session-Expires")
+        if expires is not None:
+            refresher = "" if "refresher" in expires else ";refresher=uac"
+            extra += [("Require", "timer"), ("Session-Expires", f"{expires}{refresher}")]
+        server.respond(build.response(request, 200, extra=extra, body=answer))
         if self.part is None:
             return
         if offer:

@@ -26,6 +26,7 @@ from orchestrator.lab import (
     media,
     moods,
     offers,
+    refer,
     rules,
     tls,
     transaction,
@@ -86,10 +87,14 @@ class _Known:
     offer: bytes = b""
     earlier: bytes = b""
     tag: str = ""
+    number: int = 0
+    transferring: bool = False
 
     def learn(self, parsed: message.Request | message.Response) -> None:
         """Remember what the next message is compared with."""
         self.earlier = bodies.sdp_of(parsed) or self.earlier
+        if isinstance(parsed, message.Request) and parsed.to.tag is not None:
+            self.number = max(self.number, parsed.cseq.number)
         if isinstance(parsed, message.Response) and parsed.cseq.method == "INVITE":
             shown = parsed.to.tag if 100 < parsed.status < 300 else None
             self.tag = self.tag or shown or ""
@@ -112,6 +117,7 @@ class Teams(moods.Moody):
         self._settings = settings
         self._sockets = sockets
         self._known: dict[str, _Known] = {}
+        self._transfers: list[refer.Target] = []
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
@@ -184,6 +190,25 @@ class Teams(moods.Moody):
             extra=(("Allow", ALLOW), ("Server", PRODUCT)),
         )
 
+    async def transfer(
+        self, known: refer.Leg, target: refer.Target, *, source: str = ""
+    ) -> refer.Transfer:
+        """Transfer a call of ours, from another address on a new connection (XF-9).
+
+        What the SBC sends afterwards is held against XF-2 to XF-5.
+
+        Args:
+            known: The leg whose other party is to be moved.
+            target: For example ``refer.opaque_target()``.
+            source: One of Microsoft's addresses; by default that of its second name.
+        """
+        self._transfers.append(target)
+        self._known[known.call.invite.call_id].transferring = True
+        addresses = tuple(self._settings.hosts.values())
+        return await refer.transfer(
+            known, target, source=source or addresses[1 % len(addresses)], fresh=True
+        )
+
     @property
     def waiting_calls(self) -> int:
         """Calls that came and that nobody took yet."""
@@ -201,7 +226,8 @@ class Teams(moods.Moody):
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message and its connection against every rule (agent.Hooks)."""
         known = self._known.get(parsed.call_id)
-        context = replace(self._settings.context, tls=flow.facts)
+        transfers = tuple((each.refer_to, each.referred_by) for each in self._transfers)
+        context = replace(self._settings.context, tls=flow.facts, transfers=transfers)
         if flow.facts is not None:
             for broken in rules.check_connection(flow.facts, context):
                 self.books.broken.add(broken)
@@ -215,6 +241,8 @@ class Teams(moods.Moody):
                 offer=known.offer if isinstance(parsed, message.Response) else b"",
                 earlier=known.earlier,
                 tag=known.tag,
+                number=known.number,
+                transferring=known.transferring,
             )
         for broken in rules.check(parsed, context):
             self.books.broken.add(broken)

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 from test_endpoints import both
 
-from orchestrator.lab import hold, leg, offers
-from orchestrator.sip import sdp
+from orchestrator.lab import bodies, hold, leg, offers, timers
+from orchestrator.sip import grammar, message, sdp
 
 CALLED, CALLER = "+493055500", "+493055520"
 
@@ -309,3 +309,75 @@ def test_a_side_that_hears_nothing_hangs_up():
             assert "MediaConnectivityFailure" in bye.need("Reason")
 
     run(play)
+
+
+def test_a_session_is_refreshed_by_who_promised_to():
+    async def play():
+        async with legs(wishes=leg.Wishes(extra=timers.ask(2, refresher="uac"))) as (
+            out,
+            incoming,
+        ):
+            asked = timers.said(incoming.call.invite)
+            assert asked == timers.Timer(2, "uac")
+            incoming.answer(extra=timers.grant(2, refresher="uac"))
+            granted = timers.said(await out.connected())
+            await incoming.confirmed()
+            ends = asyncio.gather(timers.keep(out, granted), timers.guard(incoming, granted))
+            await incoming.call.requested("INVITE", within=2)
+            await incoming.call.requested("INVITE", within=2, after=3)
+            answer = await timers.refresh(out, granted)
+            assert timers.said(answer) == timers.Timer(2, "uac")
+            await out.hang_up()
+            assert await ends == [None, True]
+
+    run(play)
+
+
+def test_a_session_nobody_refreshes_runs_out():
+    async def play():
+        async with talking() as (out, incoming):
+            assert await timers.guard(out, timers.Timer(1, "uas")) is False
+            bye = await incoming.ended()
+            assert "Session timer expired" in bye.need("Reason")
+
+    run(play)
+
+
+def test_a_location_travels_beside_the_sdp():
+    async def play():
+        wishes = leg.Wishes(location="sip:+493055520@example.com")
+        async with legs(wishes=wishes) as (out, incoming):
+            invite = incoming.call.invite
+            sdp_part, location = bodies.parts_of(invite)
+            assert sdp_part.content == out.call.local_sdp
+            assert (location.type, b"Berlin" in location.content) == (bodies.PIDF_TYPE, True)
+            identity = dict(location.headers)["Content-ID"]
+            assert invite.need("Geolocation") == identity.replace("<", "<cid:")
+            incoming.answer()
+            await out.connected()
+            assert await both_hear(out, incoming)
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/mixed", b"--x\r\n\r\n--x--\r\n"),
+        ("multipart/mixed;boundary=x", b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n"),
+        ("multipart/mixed;boundary=x", b"--x\r\nno header at all\r\n--x--\r\n"),
+    ],
+)
+def test_a_body_that_is_cut_holds_no_sdp(kind, body):
+    cut = message.Response((message.Header("Content-Type", kind),), body, status=200, reason="OK")
+    assert bodies.sdp_of(cut) == b""
+    with pytest.raises(grammar.SipError):
+        bodies.parts_of(cut)
+
+
+def test_microsoft_answers_every_hold_by_inactive():
+    for offered in ("sendonly", "recvonly", "inactive"):
+        assert hold.teams_answer_to(offered) == "inactive"
+    assert hold.teams_answer_to("sendrecv") == "sendrecv"
+    with pytest.raises(grammar.SipError):
+        hold.teams_answer_to("zero")

@@ -1,5 +1,7 @@
 """Each rule takes the good message and names the broken one."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.lab import evidence, rules
@@ -81,6 +83,18 @@ CSeq: 1 INVITE
 Contact: <sip:+493055520@sbc.example.com:5061;transport=tls>
 
 """
+REFER_TO = "sip:sip.pstnhub.microsoft.com:5061;x-m=8:a;x-t=Ab;transport=tls"
+REFERRED_BY = "<sip:A@sip.pstnhub.microsoft.com;x-m=1;x-t=2;x-ti=3;x-tt=4>"
+TRIGGERED = INVITE.replace(
+    "INVITE sip:+493055510@sip.pstnhub.microsoft.com:5061;user=phone;transport=tls",
+    f"INVITE {REFER_TO}",
+).replace("Supported: timer", f"Referred-By: {REFERRED_BY}")
+NOTIFY = (
+    BYE.replace("BYE", "NOTIFY")
+    .replace("CSeq: 2", "Event: refer\nContent-Type: message/sipfrag\nCSeq: 9")
+    .rstrip("\n")
+    + "\n\nSIP/2.0 180 Ringing\n"
+)
 TRUNK = f"""INVITE sip:+493055520@192.0.2.20:5060 SIP/2.0
 Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK6
 From: <sip:+493055510@192.0.2.10>;tag=1
@@ -119,6 +133,9 @@ CONTEXT = evidence.Context(
     offer=SDP.encode(),
     earlier=SDP.encode(),
     tag="one",
+    transfers=((REFER_TO, REFERRED_BY),),
+    transferring=True,
+    number=8,
 )
 
 
@@ -127,9 +144,14 @@ def broken_by(text, table=rules.TEAMS, context=CONTEXT):
     return [broken.id for broken in rules.check(parsed, context, table)]
 
 
-@pytest.mark.parametrize("good", [OPTIONS, ANSWER, INVITE, BYE, RINGING])
+@pytest.mark.parametrize("good", [OPTIONS, ANSWER, INVITE, RINGING, TRIGGERED, NOTIFY])
 def test_what_microsoft_takes_breaks_no_rule(good):
     assert broken_by(good) == []
+
+
+def test_a_call_that_nobody_transfers_may_be_ended():
+    assert broken_by(BYE) == ["XF-5"]
+    assert broken_by(BYE, context=replace(CONTEXT, transferring=False)) == []
 
 
 @pytest.mark.parametrize("good", [TRUNK, BUSY])
@@ -160,6 +182,13 @@ BROKEN = [
     ("OPT-9", OPTIONS, "Contact: <sip:sbc", "Contact: <sip:@sbc"),
     ("XF-1", ANSWER, "NOTIFY", "NOTIFY, REFER"),
     ("XF-1", INVITE, "Supported: timer", "Supported: timer, replaces"),
+    ("XF-2", TRIGGERED, ";x-t=Ab", ";x-t=ab"),
+    ("XF-2", TRIGGERED, "Referred-By: <sip:A", "Referred-By: <sip:a"),
+    ("XF-4", NOTIFY, "SIP/2.0 180 R", "HTTP/1.1 180 R"),
+    ("XF-4", NOTIFY, "message/sipfrag", "text/plain"),
+    ("XF-4", NOTIFY, "Event: refer", "Event: dialog"),
+    ("XF-4", NOTIFY, "CSeq: 9", "CSeq: 7"),
+    ("XF-5", NOTIFY, "NOTIFY", "BYE"),
     ("SIG-1", INVITE, "INVITE sip:+4930", "INVITE sip:0030"),
     ("SIG-1", INVITE, ";user=phone;transport", ";transport"),
     ("SIG-2", INVITE, "From: <sip:+49", "From: <sip:0049"),

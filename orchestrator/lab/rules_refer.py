@@ -1,0 +1,50 @@
+"""Rules of the transfers that Microsoft asks the SBC for; pure (facts/teams.md 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from orchestrator.lab import evidence
+from orchestrator.sip import grammar, message
+
+Found = Iterator[tuple[str, str]]
+_FRAGMENT = re.compile(r"SIP/2\.0 [1-6][0-9]{2} ")
+
+
+def triggered_call(parsed: message.Request | message.Response, context: evidence.Context) -> Found:
+    """XF-2, XF-3: the INVITE after a REFER names Refer-To and Referred-By byte for byte."""
+    if not isinstance(parsed, message.Request) or parsed.method != "INVITE":
+        return
+    if parsed.to.tag is not None or not context.transfers:
+        return
+    asked = dict(context.transfers)
+    said = ", ".join(parsed.values("Referred-By"))
+    if parsed.target in asked:
+        if said != asked[parsed.target]:
+            yield "Referred-By is not the one of the REFER, byte for byte", f"Referred-By: {said}"
+    elif said or ";x-t=" in parsed.target.lower():
+        yield "the Request-URI is not the one of Refer-To, byte for byte", parsed.start_line
+
+
+def notifications(parsed: message.Request | message.Response, context: evidence.Context) -> Found:
+    """XF-4: a NOTIFY of a transfer holds a status line, and they come in the order of CSeq."""
+    if not isinstance(parsed, message.Request) or parsed.method != "NOTIFY":
+        return
+    if not _FRAGMENT.match(grammar.decode(parsed.body)) or not _is_fragment(parsed):
+        yield "a NOTIFY without a message/sipfrag that tells a status", parsed.start_line
+    if (parsed.get("Event") or "").partition(";")[0].strip().lower() != "refer":
+        yield "a NOTIFY that is not about a transfer", f"Event: {parsed.get('Event')}"
+    if parsed.cseq.number < context.number:
+        yield "a NOTIFY came after a later one", f"CSeq: {parsed.cseq}"
+
+
+def early_farewell(parsed: message.Request | message.Response, context: evidence.Context) -> Found:
+    """XF-5: the SBC does not end the call that is transferred; Microsoft does."""
+    bye = isinstance(parsed, message.Request) and parsed.method == "BYE"
+    if bye and context.transferring:
+        yield "the SBC ended a call that is being transferred", parsed.start_line
+
+
+def _is_fragment(parsed: message.Request) -> bool:
+    return parsed.content_type == "message/sipfrag"
