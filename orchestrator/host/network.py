@@ -146,15 +146,26 @@ def plug(
         within(namespace, configure)
 
 
-def forward(namespace: str) -> None:
-    """Let *namespace* pass IPv4 packets on from one of its cards to another.
+def tune(namespace: str, name: str, value: str) -> str:
+    """Set one of the kernel's switches below net/ for *namespace*; returns what it was before.
+
+    Args:
+        namespace: A named network namespace.
+        name: For example ``ipv4/ip_forward``.
+        value: As text.
 
     Raises:
-        HostError: There is no such namespace, or the kernel refuses.
+        HostError: There is no such namespace or no such switch, or the kernel refuses.
     """
-    switch = Path("/proc/sys/net/ipv4/ip_forward")
-    with _refusal(f"the namespace {namespace} cannot become a router"):
-        within(namespace, lambda: switch.write_text("1", encoding="ascii"))
+    switch = Path("/proc/sys/net", name)
+
+    def turn() -> str:
+        before = switch.read_text(encoding="ascii").strip()
+        switch.write_text(value, encoding="ascii")
+        return before
+
+    with _refusal(f"{name} cannot be set in the namespace {namespace}"):
+        return within(namespace, turn)
 
 
 def within(namespace: str, action: Callable[[], _Answer]) -> _Answer:

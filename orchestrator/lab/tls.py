@@ -71,6 +71,7 @@ class Session:
     ) -> None:
         self.facts: evidence.TlsFacts | None = None
         self.closed = False
+        self._parted = False
         self._verify_codes: list[int] = []
         self._dialled = not server_name
         self._server_name = server_name
@@ -117,8 +118,9 @@ class Session:
         return self.outgoing()
 
     def close(self) -> bytes:
-        """The bytes that say good-bye."""
-        if self.facts is not None and not self.closed:
+        """The bytes that say good-bye; said once, however often one closes."""
+        if self.facts is not None and not self.closed and not self._parted:
+            self._parted = True
             self._connection.shutdown()
         return self.outgoing()
 

@@ -225,16 +225,17 @@ class Connection(asyncio.Protocol):
         """Say good-bye and close."""
         if self._wire is not None and not self._wire.is_closing():
             if self._session is not None:
-                self._wire.write(self._session.close())
+                self._put(self._session.close())
             self._wire.close()
 
     def leave(self) -> None:
         """Say good-bye and let the peer close: then it knows, and sends nothing into the void."""
         if self._wire is not None and not self._wire.is_closing():
-            self._leaving = True
             if self._session is not None:
-                self._wire.write(self._session.close())
-            self._wire.write_eof()
+                self._put(self._session.close())
+            if not self._leaving:
+                self._leaving = True
+                self._wire.write_eof()
 
     def _clear(self, data: bytes) -> bytes:
         if self._session is None:
@@ -243,10 +244,15 @@ class Connection(asyncio.Protocol):
         try:
             clear = self._session.receive(data)
         finally:
-            self._wire.write(self._session.outgoing())
+            self._put(self._session.outgoing())
         if self._session.facts is not None and not self.ready.done():
             self.ready.set_result(None)
         return clear
+
+    def _put(self, raw: bytes) -> None:
+        # After write_eof() the transport takes not even an empty line.
+        if self._wire is not None and raw and not self._leaving:
+            self._wire.write(raw)
 
     def _end(self) -> None:
         self.closed.set()

@@ -17,7 +17,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from orchestrator.host import network
 from orchestrator.lab import addresses
+
+_MEMORY = ("netfilter/nf_conntrack_udp_timeout", "netfilter/nf_conntrack_udp_timeout_stream")
+"""How long a router remembers who asked whom: before an answer, and after some."""
 
 
 class Ground(Protocol):
@@ -75,6 +79,19 @@ class Trouble:
             yield
         finally:
             await asyncio.to_thread(self._ground.rename, before)
+
+    @asynccontextmanager
+    async def forgetful_router(self, seconds: int) -> AsyncIterator[None]:
+        """The router at home forgets a way that nothing passed for *seconds* (RFC 4787)."""
+        router = addresses.Namespace.ROUTER
+        before = [
+            await asyncio.to_thread(network.tune, router, name, str(seconds)) for name in _MEMORY
+        ]
+        try:
+            yield
+        finally:
+            for name, value in zip(_MEMORY, before, strict=True):
+                await asyncio.to_thread(network.tune, router, name, value)
 
     @asynccontextmanager
     async def _filtered(self, address: str, rules: str) -> AsyncIterator[None]:

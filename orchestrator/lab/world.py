@@ -43,14 +43,9 @@ table ip nat {{
     type nat hook postrouting priority srcnat;
     ip saddr {addresses.NETWORKS[addresses.Link.HOME][0]} masquerade fully-random
   }}
-  chain through {{
-    type filter hook forward priority filter; policy drop;
-    iifname "{addresses.Link.HOME}" accept
-    ct state established,related accept
-  }}
 }}
 """
-"""The router of a home: one address for all, another port each time, nobody in uninvited."""
+"""The router of a home: one address for all, a port of its choice for each way (RFC 4787)."""
 
 _APPLY_TIMEOUT = 120.0
 _PATIENCE = 15.0
@@ -303,7 +298,7 @@ class World:
 
     def _translate(self) -> None:
         """Make a router of the one at home: it hides the address and the port behind it."""
-        network.forward(addresses.Namespace.ROUTER)
+        network.tune(addresses.Namespace.ROUTER, "ipv4/ip_forward", "1")
         self.nft(addresses.Namespace.ROUTER, _NAT)
 
     def _start_dns(self) -> None:
