@@ -99,6 +99,7 @@ TEAMS_ALIASES: dict[str, str] = {
     "sip-du-a-as.pstnhub.microsoft.com": "198.51.100.13",
     "api-du-a-euwe.pstnhub.microsoft.com": "198.51.100.11",
     "api-du-a-usea.pstnhub.microsoft.com": "198.51.100.12",
+    "api-du-a-asse.pstnhub.microsoft.com": "198.51.100.13",
 }
 """Names Microsoft uses for itself in Contact and Record-Route (EP-11)."""
 

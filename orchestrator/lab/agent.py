@@ -186,6 +186,18 @@ class Agent:
         incoming.taken = True
         return incoming
 
+    def ends_refusal(self, parsed: message.Request | message.Response) -> bool:
+        """True for the ACK of an INVITE that we refused: it goes where the INVITE went.
+
+        It belongs to no dialog (RFC 3261 section 17.1.1.3), also when another INVITE of the same
+        call, which the SBC sent to another address of ours, has been answered.
+        """
+        if not isinstance(parsed, message.Request) or parsed.method != "ACK":
+            return False
+        via = parsed.top_via
+        server = self._servers.get((via.branch, via.sent_by.lower(), "INVITE"))
+        return server is not None and server.last is not None and server.last.status >= 300
+
     @property
     def waiting_calls(self) -> int:
         """Calls that came and that nobody took yet."""

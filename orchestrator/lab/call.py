@@ -36,7 +36,7 @@ class OutgoingCall(Call):
     async def start(self) -> None:
         """Send the INVITE; OSError when the next hop cannot be reached."""
         self._client = await self._ways.send_request(
-            self.invite, self._next_hop, answered=self._answered
+            self.invite, self._next_hop, source=self.source, answered=self._answered
         )
 
     async def repeat(
@@ -79,7 +79,7 @@ class OutgoingCall(Call):
         """Send the ACK of the 2xx after all: one that was left out by ``drop_acks``."""
         assert self.dialog is not None
         ack = self.dialog.request("ACK", number=self.invite.cseq.number)
-        await self._ways.send_ack(ack, self.dialog.next_hop)
+        await self._ways.send_ack(ack, self.dialog.next_hop, source=self.source)
 
     @property
     def tags(self) -> tuple[str, ...]:

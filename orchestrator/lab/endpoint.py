@@ -200,8 +200,8 @@ class Endpoint(moods.Moody):
         """Check a message against the trunk's rules (agent.Hooks)."""
         context = replace(self._context, tls=flow.facts, srtp=self.settings.srtp)
         known = self._calls.get(parsed.call_id)
-        # Before a 2xx there is no dialog: the ACK of a refusal goes where the INVITE went.
-        if known is not None and known.dialog is not None:
+        standing = known is not None and known.dialog is not None
+        if standing and not self._agent.ends_refusal(parsed):
             contact = uri.parse_name_addr(self.settings.contact).uri
             context = replace(context, dialog_contact=contact)
         for broken in rules.check(parsed, context, rules.TRUNK):

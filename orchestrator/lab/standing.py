@@ -65,6 +65,7 @@ class Call:
         answers: How requests in the dialog are answered, by method; 405 is the rest.
         allow: What Allow says when a request is refused.
         drop_acks: How many ACKs of 2xx we leave out from now on (SIG-9).
+        source: The address we speak from unless somebody names another; or our usual one.
     """
 
     def __init__(self, ways: Ways, invite: message.Request) -> None:
@@ -78,6 +79,7 @@ class Call:
         self.answers = {"BYE": 200, "OPTIONS": 200, "NOTIFY": 200}
         self.allow = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY"
         self.drop_acks = 0
+        self.source = ""
         self._early: list[dialog.Dialog] = []
         self._ways = ways
         self._inviting = False
@@ -122,7 +124,7 @@ class Call:
         request = inside.request(method, extra=extra, body=body)
         invited = partial(self._acknowledge_again, request) if method == "INVITE" else None
         client = await self._ways.send_request(
-            request, inside.next_hop, source=source, fresh=fresh, answered=invited
+            request, inside.next_hop, source=source or self.source, fresh=fresh, answered=invited
         )
         return await client.final(WITHIN)
 
@@ -239,4 +241,4 @@ class Call:
         if self.drop_acks:
             self.drop_acks -= 1
         else:
-            self._ways.spawn(self._ways.send_ack(ack, next_hop))
+            self._ways.spawn(self._ways.send_ack(ack, next_hop, source=self.source))

@@ -27,6 +27,7 @@ from orchestrator.lab import (
     moods,
     offers,
     refer,
+    regions,
     rules,
     tls,
     transaction,
@@ -36,8 +37,6 @@ from orchestrator.sip import build, grammar, message, uri
 
 PRODUCT = "Microsoft.PSTNHub.SIPProxy v.2026.11.1.1 i.EUWE.3"
 ALLOW = "INVITE,ACK,OPTIONS,CANCEL,BYE,NOTIFY"
-PROXY = "sip-du-a-eu.pstnhub.microsoft.com"
-CONTROLLER = "api-du-a-euwe.pstnhub.microsoft.com"
 ACK_WITHIN = 4.0
 """Seconds after which Microsoft hangs up a call whose 200 got no ACK (SIG-9)."""
 MISSING = "Record-Route and Contact headers are missing"
@@ -139,17 +138,25 @@ class Teams(moods.Moody):
         await self._agent.drop_connections()
 
     async def dial(
-        self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL
+        self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL, source: str = ""
     ) -> leg.OutgoingLeg:
-        """Call a number behind the SBC as Teams does (SIG-20, MED-17)."""
+        """Call a number behind the SBC as Teams does (SIG-20, MED-17).
+
+        Args:
+            number: Who is called.
+            caller: The number of the Teams user.
+            wishes: What is not as usual about it.
+            source: The address of ours to call from; it stands for its region (EP-5).
+        """
         stream = self._stream()
         if wishes.first_sequence is not None:
             stream.begin_at(wishes.first_sequence)
         offer = (wishes.offer or _offer)(offers.Place(*stream.address))
         context = self._settings.context
         at = f"{context.fqdn}:{context.port}"
-        own = _own_contact()
-        usual = (*_invite_headers(), ("Record-Route", _own_route()), ("Contact", f"<{own}>"))
+        region = self._region_at(source or self._agent.profile.address)
+        own, route = region.contact(), region.route
+        usual = (*_invite_headers(), ("Record-Route", f"<{route}>"), ("Contact", f"<{own}>"))
         headers, body = wishes.dress(offer, usual)
         invite = build.request(
             "INVITE",
@@ -162,8 +169,7 @@ class Teams(moods.Moody):
             body=body,
         )
         outgoing = call.OutgoingCall(self._agent, invite, f"sip:{at}", None)
-        route = _own_route()[1:-1]
-        outgoing.allow = ALLOW
+        outgoing.allow, outgoing.source = ALLOW, source
         self._known[invite.call_id] = _Known(outgoing, own, (route,), offer=offer)
         try:
             await outgoing.start()
@@ -175,10 +181,12 @@ class Teams(moods.Moody):
     async def next_leg(self, *, within: float = call.WITHIN, call_id: str = "") -> leg.IncomingLeg:
         """The next call from the SBC, or the next with this Call-ID; Silence when none comes."""
         incoming = await self._agent.next_call(call_id, within=within, what="a call at Teams")
-        own = _own_contact()
-        incoming.front = (("Record-Route", _own_route()),)
+        incoming.source = incoming.server.flow.local[0]
+        region = self._region_at(incoming.source)
+        own, route = region.contact(), region.route
+        incoming.front = (("Record-Route", f"<{route}>"),)
         incoming.allow = ALLOW
-        route, offer = _own_route()[1:-1], bodies.sdp_of(incoming.invite)
+        offer = bodies.sdp_of(incoming.invite)
         self._known[incoming.invite.call_id] = _Known(incoming, own, (route,), earlier=offer)
         self._agent.spawn(self._watch_ack(incoming))
         return leg.IncomingLeg(
@@ -232,8 +240,7 @@ class Teams(moods.Moody):
             for broken in rules.check_connection(flow.facts, context):
                 self.books.broken.add(broken)
         if known is not None:
-            # Before a 2xx there is no dialog: the ACK of a refusal goes where the INVITE went.
-            standing = known.call.dialog is not None
+            standing = known.call.dialog is not None and not self._agent.ends_refusal(parsed)
             context = replace(
                 context,
                 dialog_contact=known.contact if standing else "",
@@ -292,24 +299,24 @@ class Teams(moods.Moody):
         # To the FQDN in the SBC's Contact, on a new connection (facts/teams.md 3, TLS-8).
         port = contact.port or 5061
         at = f"{contact.host}:{port}"
+        source = self._settings.hosts.get(host, host)
+        proxy = self._region_at(source).proxy
         request = build.request(
             "OPTIONS",
             f"sip:{at};transport=tls",
-            from_=call.tagged(f"sip:{PROXY}:{self._settings.port}"),
+            from_=call.tagged(f"sip:{proxy}:{self._settings.port}"),
             to=uri.NameAddr(f"sip:{at}"),
             call_id=secrets.token_hex(16),
             number=1,
             extra=(
-                ("Contact", f"<sip:{PROXY}:{self._settings.port};transport=tls>"),
+                ("Contact", f"<sip:{proxy}:{self._settings.port};transport=tls>"),
                 ("Allow", ALLOW),
                 ("User-Agent", PRODUCT),
             ),
         )
         loop = asyncio.get_running_loop()
         began = loop.time()
-        client = await self._agent.send_request(
-            request, f"sip:{at}", source=self._settings.hosts.get(host, host), fresh=True
-        )
+        client = await self._agent.send_request(request, f"sip:{at}", source=source, fresh=True)
         answer = await client.final(call.WITHIN)
         self.books.sent.add(Ping(host, answer.status, loop.time() - began))
 
@@ -324,6 +331,12 @@ class Teams(moods.Moody):
             late = f"no ACK for Teams' 200 within {ACK_WITHIN:g} s: Teams hangs up (1106)"
             self.books.broken.add(evidence.Broken("SIG-9", late))
             await incoming.hang_up()
+
+    def _region_at(self, address: str) -> regions.Region:
+        """The region behind one of our addresses; the first one behind the spare address."""
+        places = tuple(self._settings.hosts.values())
+        number = places.index(address) if address in places else 0
+        return regions.ALL[number % len(regions.ALL)]
 
     def _host_of(self, address: str) -> str:
         """The name that leads to an address; the spare address itself, which has none."""
@@ -359,16 +372,6 @@ def _offer(here: offers.Place) -> bytes:
 
 def _session() -> int:
     return secrets.randbelow(90_000) + 10_000
-
-
-def _own_contact() -> str:
-    # Opaque, mixed case, and longer than most stacks expect: it must come back as it is (SIG-12).
-    opaque = f"x-i={secrets.token_hex(16)};x-c=/{secrets.token_hex(8).upper()}/s/1/{_session()}aB"
-    return f"sip:{CONTROLLER}:443;{opaque}"
-
-
-def _own_route() -> str:
-    return f"<sip:{PROXY}:5061;transport=tls;lr>"
 
 
 def _invite_headers() -> build.Extra:

@@ -363,7 +363,7 @@ class Wire:
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_connect(made, hop.remote)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             made.close()
             raise
         _, connection = await loop.create_connection(lambda: self._connection(session), sock=made)

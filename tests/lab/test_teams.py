@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import loopback
 import pytest
 
-from orchestrator.lab import evidence, journal, teams
+from orchestrator.lab import evidence, journal, regions, teams
 
 HOSTS = {
     "sip.pstnhub.microsoft.com": "127.81.0.11",
@@ -16,8 +16,11 @@ HOSTS = {
 SBC = "127.81.0.10"
 NAMES = {
     **HOSTS,
-    teams.PROXY: "127.81.0.11",
-    teams.CONTROLLER: "127.81.0.11",
+    **{
+        name: address
+        for region, address in zip(regions.ALL, HOSTS.values(), strict=True)
+        for name in (region.proxy, region.controller)
+    },
     loopback.FQDN: SBC,
 }
 
@@ -228,5 +231,51 @@ def test_teams_hangs_up_when_no_ack_comes(authorities):
             assert ids(microsoft) == {"SIG-9"}
             caller.close()
             callee.close()
+
+    asyncio.run(play())
+
+
+def test_a_call_from_another_region_names_that_region_and_is_ended_there(authorities):
+    async def play():
+        async with world(authorities) as (microsoft, small):
+            place = HOSTS["sip3.pstnhub.microsoft.com"]
+            caller = await microsoft.dial("+493055520", caller="+493055510", source=place)
+            callee = await small.next_leg()
+            invite = callee.call.invite
+            assert callee.call.server.flow.remote[0] == place
+            assert f"<{regions.ASIA.route}>" in invite.need("Record-Route")
+            assert regions.ASIA.controller in invite.need("Contact")
+            callee.answer()
+            assert (await caller.connected()).status == 200
+            await callee.confirmed()
+            assert callee.call.requests.entries[-1].method == "ACK"
+            assert (await callee.hang_up()).status == 200
+            assert (await caller.ended()).method == "BYE"
+            flows = {known.local[0] for known in microsoft._agent._wire._connections}
+            assert flows == {place}
+            caller.close(), callee.close()
+
+    asyncio.run(play())
+
+
+def test_the_ack_of_a_refused_fork_is_not_held_against_the_answered_one(authorities):
+    """The SBC tried another address of Microsoft's meanwhile; that INVITE comes late."""
+
+    async def play():
+        async with world(authorities) as (microsoft, small):
+            caller = await small.dial("+493055510")
+            callee = await microsoft.next_leg()
+            callee.answer()
+            assert (await caller.connected()).status == 200
+            await callee.confirmed()
+            again = await small.agent.send_request(
+                caller.call.invite.without("Via"), f"sip:{loopback.HOST}:5061"
+            )
+            small.agent.send_cancel(again)
+            assert (await again.final(2.0)).status == 487
+            late = microsoft._agent.calls.entries[-1].server
+            await asyncio.wait_for(late.acknowledged.wait(), 2)
+            assert microsoft.books.broken.entries == []
+            caller.close(), callee.close()
 
     asyncio.run(play())
