@@ -103,8 +103,9 @@ class Ground:
         for child in (*self._started, self._holder):
             child.kill()
             child.wait()
-            if child.stdout:
-                child.stdout.close()
+            for stream in (child.stdin, child.stdout):
+                if stream:
+                    stream.close()
         self._started.clear()
 
     @property
@@ -120,6 +121,7 @@ class Ground:
         """Start a program inside; it ends with the machine."""
         child = subprocess.Popen(
             self._inside(argv),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},

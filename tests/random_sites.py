@@ -24,18 +24,35 @@ NAMES = ("alice", "sip.user", "reception", "4a7", "+", "*21", "0049305", "+49305
 CODES = ("404", "480", "486", "500", "502", "503", "504", "600", "603")
 
 
-def site_from(choose: random.Random) -> model.Site:
-    """A valid site of one to six trunks, perhaps phones, and up to eight routes."""
+def gateways_from(choose: random.Random) -> dict[str, list[str]]:
+    """The gateways of each trunk there can be, one or two."""
+    return {
+        name: [f"sip:192.0.2.{20 + 2 * place + n}" for n in range(choose.randint(1, 2))]
+        for place, name in enumerate(TRUNKS)
+    }
+
+
+def site_from(
+    choose: random.Random,
+    gateways: dict[str, list[str]] | None = None,
+    base: dict | None = None,
+) -> model.Site:
+    """A valid site of one to six trunks, perhaps phones, and up to eight routes.
+
+    With *gateways* the trunks have those, and there are phones: what such sites differ in can be
+    loaded into one running Kamailio.
+    """
     names = list(TRUNKS)
     choose.shuffle(names)
     names = names[: choose.randint(1, len(names))]
-    tree = copy.deepcopy(BASE)
+    tree = copy.deepcopy(base or BASE)
     taken: set[str] = set()
+    known = gateways or gateways_from(choose)
     tree["trunks"] = {
-        name: _trunk(choose, TRUNKS.index(name), taken, is_default=place == 0)
+        name: _trunk(choose, known[name], taken, is_default=place == 0)
         for place, name in enumerate(names)
     }
-    if choose.random() < 0.6:
+    if gateways or choose.random() < 0.6:
         tree["phones"] = _phones(choose)
     tree["routes"] = {}
     for _ in range(choose.randint(0, 8)):
@@ -79,26 +96,22 @@ def _number(choose: random.Random, least: int, most: int) -> str:
     return choose.choice(("+4930", "+4930", "0", "")) + digits
 
 
-def _trunk(choose: random.Random, place: int, taken: set[str], *, is_default: bool) -> dict:
-    trunk = {
-        "kind": choose.choice(("pbx", "carrier")),
-        "gateways": [
-            f"sip:192.0.2.{20 + 2 * place + gateway}" for gateway in range(choose.randint(1, 2))
-        ],
-    }
+def _trunk(
+    choose: random.Random, gateways: list[str], taken: set[str], *, is_default: bool
+) -> dict:
+    trunk = {"kind": choose.choice(("pbx", "carrier")), "gateways": gateways}
     if not is_default or choose.random() < 0.4:
         wanted = {_number(choose, 1, 4) for _ in range(choose.randint(1, 3))} - taken
-        trunk["numbers"] = sorted(wanted) or [f"7{place}"]
+        trunk["numbers"] = sorted(wanted) or [f"7{len(taken)}"]
         taken |= wanted
     return trunk
 
 
 def _phones(choose: random.Random) -> dict:
     numbers: dict[str, str] = {}
-    for user in PHONES[: choose.randint(1, 3)]:
+    for place, user in enumerate(PHONES):
         number = _number(choose, 2, 4)
-        if number not in numbers.values():
-            numbers[user] = number
+        numbers[user] = number if number not in numbers.values() else f"88{place}"
     users = {
         user: {"number": number, "password": {"env": "PASSWORD"}}
         for user, number in numbers.items()
