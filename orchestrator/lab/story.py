@@ -98,6 +98,13 @@ class Story:
         streams = [known.stream for _, known in self._legs]
         await asyncio.gather(*(stream.heard(packets, within=5.0) for stream in streams))
 
+    async def still_heard(self, packets: int = 25, *, within: float = 3.0) -> None:
+        """Let every side hear that many packets from now on; Failed when one does not in time."""
+        waits = (known.stream.heard_more(packets, within=within) for _, known in self._legs)
+        for (title, _), heard in zip(self._legs, await asyncio.gather(*waits), strict=True):
+            if not heard:
+                raise Failed(f"{title}: no longer")
+
     async def talk(self, packets: int = TALK) -> None:
         """Let all sides hear each other, then measure and end the audio.
 

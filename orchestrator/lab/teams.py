@@ -87,7 +87,7 @@ class _Known:
     earlier: bytes = b""
     tag: str = ""
     number: int = 0
-    transferring: bool = False
+    transfers: tuple[tuple[str, str], ...] = ()
 
     def learn(self, parsed: message.Request | message.Response) -> None:
         """Remember what the next message is compared with."""
@@ -116,7 +116,7 @@ class Teams(moods.Moody):
         self._settings = settings
         self._sockets = sockets
         self._known: dict[str, _Known] = {}
-        self._transfers: list[refer.Target] = []
+        self._transfers: tuple[tuple[str, str], ...] = ()
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
@@ -210,8 +210,9 @@ class Teams(moods.Moody):
             target: For example ``refer.opaque_target()``.
             source: One of Microsoft's addresses; by default that of its second name.
         """
-        self._transfers.append(target)
-        self._known[known.call.invite.call_id].transferring = True
+        asked = (target.refer_to, target.referred_by)
+        self._transfers += (asked,)
+        self._known[known.call.invite.call_id].transfers += (asked,)
         addresses = tuple(self._settings.hosts.values())
         return await refer.transfer(
             known, target, source=source or addresses[1 % len(addresses)], fresh=True
@@ -228,14 +229,16 @@ class Teams(moods.Moody):
 
     def forget(self, call_id: str) -> None:
         """Forget a call that is over, so that a lab under load does not grow."""
-        self._known.pop(call_id, None)
+        known = self._known.pop(call_id, None)
+        if known is not None and known.transfers:
+            gone = set(known.transfers)
+            self._transfers = tuple(each for each in self._transfers if each not in gone)
         self._agent.forget(call_id)
 
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message and its connection against every rule (agent.Hooks)."""
         known = self._known.get(parsed.call_id)
-        transfers = tuple((each.refer_to, each.referred_by) for each in self._transfers)
-        context = replace(self._settings.context, tls=flow.facts, transfers=transfers)
+        context = replace(self._settings.context, tls=flow.facts, transfers=self._transfers)
         if flow.facts is not None:
             for broken in rules.check_connection(flow.facts, context):
                 self.books.broken.add(broken)
@@ -249,7 +252,7 @@ class Teams(moods.Moody):
                 earlier=known.earlier,
                 tag=known.tag,
                 number=known.number,
-                transferring=known.transferring,
+                transferring=bool(known.transfers),
             )
         for broken in rules.check(parsed, context):
             self.books.broken.add(broken)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from orchestrator.lab import addresses, leg, pbx, phone, stage, story
 
 
-async def teams_to_pbx(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+async def teams_to_pbx(
+    told: story.Story, *, wishes: leg.Wishes = leg.USUAL
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """Teams has called the PBX, which has not answered yet: caller and callee."""
-    return await teams_to_trunk(told, told.lab.pbx, addresses.PBX_NUMBER)
+    return await teams_to_trunk(told, told.lab.pbx, addresses.PBX_NUMBER, wishes=wishes)
 
 
-async def pbx_to_teams(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+async def pbx_to_teams(
+    told: story.Story, *, wishes: leg.Wishes = leg.USUAL
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """The PBX has called Teams, which has not answered yet: caller and callee."""
-    return await trunk_to_teams(told, told.lab.pbx, addresses.PBX_NUMBER)
+    return await trunk_to_teams(told, told.lab.pbx, addresses.PBX_NUMBER, wishes=wishes)
 
 
 async def teams_to_trunk(
-    told: story.Story, trunk: pbx.Pbx, number: str
+    told: story.Story, trunk: pbx.Pbx, number: str, *, wishes: leg.Wishes = leg.USUAL
 ) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """Teams has called *number*, and the call is at *trunk*: caller and callee."""
-    caller = await told.lab.teams.dial(number, caller=addresses.TEAMS_NUMBER)
+    caller = await told.lab.teams.dial(number, caller=addresses.TEAMS_NUMBER, wishes=wishes)
     told.track(f"Teams hears {_named(trunk)}", caller)
     callee = await trunk.next_leg()
     told.track(f"{trunk.settings.name} hears Teams", callee)
@@ -27,10 +31,10 @@ async def teams_to_trunk(
 
 
 async def trunk_to_teams(
-    told: story.Story, trunk: pbx.Pbx, number: str
+    told: story.Story, trunk: pbx.Pbx, number: str, *, wishes: leg.Wishes = leg.USUAL
 ) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
     """*number* behind *trunk* has called Teams, and the call is there: caller and callee."""
-    caller = await trunk.dial(addresses.TEAMS_NUMBER, caller=number)
+    caller = await trunk.dial(addresses.TEAMS_NUMBER, caller=number, wishes=wishes)
     told.track(f"{trunk.settings.name} hears Teams", caller)
     callee = await told.lab.teams.next_leg()
     told.track(f"Teams hears {_named(trunk)}", callee)
