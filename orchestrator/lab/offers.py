@@ -247,8 +247,12 @@ def _chosen(audio: sdp.Media, speaks: tuple[str, ...]) -> Codecs:
     if not name:
         raise grammar.SipError(f"no codec in common: {' or '.join(speaks)} is not there")
     events = (codec for codec in audio.codecs if codec.name.lower() == "telephone-event")
-    chosen = tuple((codec.number, f"telephone-event/{codec.rate}") for codec in events)[:1]
-    return ((str(there[name]), f"{name}/8000"), *chosen)
+    noise = (codec for codec in audio.codecs if codec.name.upper() == "CN" and codec.rate == 8000)
+    return (
+        (str(there[name]), f"{name}/8000"),
+        *tuple((codec.number, f"telephone-event/{codec.rate}") for codec in events)[:1],
+        *tuple((codec.number, "CN/8000") for codec in noise)[:1],
+    )
 
 
 def _rtpmaps(codecs: tuple[tuple[str, str], ...]) -> tuple[sdp.Line, ...]:

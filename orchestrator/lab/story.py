@@ -105,6 +105,19 @@ class Story:
             if not heard:
                 raise Failed(f"{title}: no longer")
 
+    async def until(self, true: Callable[[], bool], what: str, *, within: float) -> None:
+        """Wait until something is true; Failed, with *what* it was, when it is not in time (s)."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while not true():
+            if loop.time() >= end:
+                raise Failed(f"{what}: not within {within:g} s")
+            await asyncio.sleep(0.05)
+
+    async def wait(self, seconds: float) -> None:
+        """Let the world go on; for what must be there, or must not, over a time."""
+        await asyncio.sleep(seconds)
+
     async def talk(self, packets: int = TALK) -> None:
         """Let all sides hear each other, then measure and end the audio.
 

@@ -175,4 +175,6 @@ def _secure(rtpengine: tuple[int, int]) -> str:
         suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
     else:
         suites = " ".join(f"SDES-no-{suite}" for suite in microsoft.UNWANTED_SUITES)
-    return f"RTP/SAVP {_ALWAYS} DTLS=off SDES-lifetime {suites}"
+    # MED-13: 10.5 takes the flag and says nothing on hold, so it passes on what the trunk says.
+    rtcp = "generate-RTCP " if rtpengine >= (12, 5) else ""
+    return f"RTP/SAVP {_ALWAYS} DTLS=off SDES-lifetime {rtcp}{suites}"

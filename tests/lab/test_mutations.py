@@ -147,6 +147,10 @@ GROUPS = (
 )
 GROUPS += (
     Group(
+        ("media-moves",),
+        {"the port moves": Mutation("MED-6", TRUNKS, " port-latching", "")},
+    ),
+    Group(
         ("hold-pbx",),
         {
             "sendonly shown to Teams": Mutation(

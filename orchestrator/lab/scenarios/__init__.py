@@ -15,9 +15,9 @@ together with the others that name it; then `make conformance STORIES=new` puts 
 from __future__ import annotations
 
 from orchestrator.lab import story
-from orchestrator.lab.scenarios import basic, hold, trunks
+from orchestrator.lab.scenarios import basic, hold, media, trunks
 
-FAMILIES = (basic, hold, trunks)
+FAMILIES = (basic, hold, media, trunks)
 """Every family, in the order they are told."""
 
 SCENARIOS: tuple[story.Scenario, ...] = tuple(
