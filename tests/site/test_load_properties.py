@@ -47,7 +47,7 @@ def test_any_bytes_are_a_site_or_have_problems(text):
         assert problem.position is not None
         assert 1 <= problem.position.line <= lines + 1
         assert problem.position.column >= 1
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10
 
 
 names = st.from_regex(r"[a-z][a-z0-9_-]{0,10}", fullmatch=True)
