@@ -77,6 +77,11 @@ def test_up_call_call_down(mark: str, lane: str) -> None:
     assert "486" in busy.stdout
     assert "Teams calls a busy PBX" in busy.stdout
 
+    # From one site to another and back, by apply on an SBC that serves.
+    for name in ("teams-to-branch", "busy"):
+        told = sbcctl(mark, "--output", "json", "lab", "call", name)
+        assert json.loads(told.stdout)["ok"], told.stdout
+
     second = sbcctl(mark, "lab", "up")
     assert second.returncode == 5
     assert "already" in second.stderr
