@@ -19,7 +19,7 @@ import wire_calls
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-SITES = int(os.environ.get("SBCCTL_WIRE_SITES", "50"))
+SITES = int(os.environ.get("SBCCTL_WIRE_SITES", "100"))
 CALLS = 20
 FIRST = 1
 KINDS = {"host": "debian12"}

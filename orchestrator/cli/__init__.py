@@ -22,6 +22,7 @@ from orchestrator.cli import settings
 VERBS = {
     "validate": "Check site.yaml; nothing else is read or touched.",
     "render": "Write the engines' configuration to a directory.",
+    "route": "Say where a call goes, and why.",
     "apply": "Make this machine the SBC that site.yaml describes.",
     "lab": "Teams, a PBX, a phone and this SBC on one machine.",
     "version": "Show the versions of sbcctl and of the engines.",

@@ -1,0 +1,228 @@
+"""``sbcctl route``: where calls go. Nothing but site.yaml is read, no engine is asked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator import errors
+from orchestrator.cli import settings
+
+if TYPE_CHECKING:
+    from orchestrator.render import explain as explaining
+    from orchestrator.render import routes as tables
+    from orchestrator.site import model, routes, tree
+
+_NUMBER = re.compile(r"\+?[0-9]+")
+_DIALLED = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
+
+
+@click.group("route")
+def command() -> None:
+    """Where calls go: the routes of site.yaml, and what phones and trunks imply."""
+
+
+@command.command("explain")
+@click.argument("site", metavar="SITE")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="PARTY",
+    help="Who calls: teams, phone, phone:USER or the name of a trunk.",
+)
+@click.option("--to", "dialled", required=True, metavar="NUMBER", help="What is dialled.")
+@click.pass_obj
+def explain_call(options: settings.Settings, site: str, source: str, dialled: str) -> None:
+    """Say where a call through the site in the file SITE (- is standard input) goes, and why.
+
+    The answer comes from the same rows that Kamailio walks for each call.
+    """
+    from orchestrator.render import explain  # noqa: PLC0415 - the verb is cheap to import
+    from orchestrator.site import load  # noqa: PLC0415
+
+    wanted, places = load.read_site(site)
+    party = _party(wanted, source)
+    if not _DIALLED.fullmatch(dialled):
+        raise errors.UsageError(
+            f"{dialled!r} cannot be dialled",
+            hint="a number is written without blanks: +493055500; a SIP user name is possible too",
+        )
+    told = explain.explain(wanted, party, dialled)
+    voice = options.console()
+    voice.result("route-explain", _text(told, wanted, places), _fields(told, wanted, places))
+
+
+def _party(site: model.Site, text: str) -> str:
+    """The party the operator means by *text*.
+
+    Raises:
+        errors.UsageError: There is no such party.
+    """
+    from orchestrator.render import explain  # noqa: PLC0415
+    from orchestrator.site import routes  # noqa: PLC0415
+
+    parties = routes.parties_of(site)
+    head, _, user = text.partition(":")
+    is_phone = head in ("phone", "phones")
+    if is_phone and site.phones and (not user or user in site.phones.users):
+        return routes.PHONE
+    if text in parties:
+        return text
+    if _NUMBER.fullmatch(text):
+        if explain.phone_with(site, text) is not None:
+            return routes.PHONE
+        raise errors.UsageError(
+            f"--from says who calls, and no phone has the number {text}",
+            hint=f"a caller is known by where the call comes from: {', '.join(parties)}",
+        )
+    if is_phone and user and site.phones:
+        known, what = [f"phone:{each}" for each in site.phones.users], f"there is no phone {user}"
+    else:
+        known, what = list(parties), f"nobody called {text} can call here"
+    meant = difflib.get_close_matches(text, known, n=1)
+    hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(known)}"
+    raise errors.UsageError(what, hint=hint)
+
+
+# -- for humans -------------------------------------------------------------------------------
+
+
+def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap) -> str:
+    lines = [f"{told.source} dials {told.dialled}"]
+    if told.rule is None:
+        lines.append("  takes    no route")
+    else:
+        lines += [
+            f"  takes    {_rule_name(told.rule)}{_at(told.rule.path, places)}",
+            f"  because  it is for {_callers(told.rule)} to {told.rule.match}",
+        ]
+    for place, step in enumerate(told.decision.steps):
+        is_last = place == len(told.decision.steps) - 1
+        who = f"{step.party}{_at(_path_of(site, step, told.dialled), places)}"
+        lines.append(f"  {f'{place + 1}.':7}  {who}{_limits(step)}")
+        if step.party == "phone" and _phone(site, told.dialled) is None:
+            lines.append("           no phone has this number")
+        if not is_last:
+            lines.append(f"           next on {_codes(step)}")
+    lines += [
+        f"           {party} is left out, because the call comes from there"
+        for party in told.left_out
+    ]
+    lines.append(f"  else     {told.source} gets {told.answer}: {told.answer_why}")
+    lines += [
+        f"  not      {_rule_name(passed.rule)}, {passed.rule.match}"
+        f"{_at(passed.rule.path, places)}: {passed.why}"
+        for passed in told.passed
+    ]
+    return "\n".join(lines)
+
+
+def _rule_name(rule: routes.Rule) -> str:
+    return f"route {rule.name}" if rule.is_route else f"the way to {rule.hops[0].party}"
+
+
+def _callers(rule: routes.Rule) -> str:
+    return f"calls from {' and '.join(rule.sources)}" if rule.sources else "all calls"
+
+
+def _limits(step: tables.Step) -> str:
+    said = []
+    if step.ring_within is not None:
+        said.append(f"must ring within {step.ring_within} s")
+    if step.answer_within is not None:
+        said.append(f"must be answered within {step.answer_within} s")
+    return f"; {', '.join(said)}" if said else ""
+
+
+def _codes(step: tables.Step) -> str:
+    return ", ".join(["silence", *map(str, step.codes)])
+
+
+def _phone(site: model.Site, dialled: str) -> str | None:
+    from orchestrator.render import explain  # noqa: PLC0415
+
+    return explain.phone_with(site, dialled)
+
+
+def _path_of(site: model.Site, step: tables.Step, dialled: str) -> tree.Path:
+    """Where in site.yaml the party of a target is described."""
+    if step.party == "phone":
+        user = _phone(site, dialled)
+        return ("phones", "users", user) if user else ("phones",)
+    return ("teams",) if step.party == "teams" else ("trunks", step.party)
+
+
+def _position(path: tree.Path, places: tree.SourceMap) -> errors.Position | None:
+    if not path:
+        return None
+    return places.key_position(path) or places.position(path)
+
+
+def _at(path: tree.Path, places: tree.SourceMap) -> str:
+    position = _position(path, places)
+    return f" ({position.file}:{position.line})" if position else ""
+
+
+# -- for programs -----------------------------------------------------------------------------
+
+
+def _fields(
+    told: explaining.Explanation, site: model.Site, places: tree.SourceMap
+) -> dict[str, object]:
+    rule = told.rule
+    return {
+        "from": told.source,
+        "to": told.dialled,
+        "decided_by": _rule_fields(rule, places) if rule else None,
+        "emergency": told.decision.emergency,
+        "targets": [_target_fields(step, site, told, places) for step in told.decision.steps],
+        "left_out": list(told.left_out),
+        "when_all_fail": {"code": told.answer, "reason": told.answer_why},
+        "passed_over": [
+            {**_rule_fields(passed.rule, places), "reason": passed.why} for passed in told.passed
+        ],
+    }
+
+
+def _rule_fields(rule: routes.Rule, places: tree.SourceMap) -> dict[str, object]:
+    return {
+        "route": rule.name if rule.is_route else None,
+        "leads_to": [hop.party for hop in rule.hops],
+        "callers": list(rule.sources),
+        "match": rule.match.precision.name.lower(),
+        "first": rule.match.first,
+        "last": rule.match.last,
+        "place": _place(rule.path, places),
+    }
+
+
+def _target_fields(
+    step: tables.Step,
+    site: model.Site,
+    told: explaining.Explanation,
+    places: tree.SourceMap,
+) -> dict[str, object]:
+    return {
+        "party": step.party,
+        "phone": _phone(site, told.dialled) if step.party == "phone" else None,
+        "failover_on": list(step.codes),
+        "ring_within": step.ring_within,
+        "answer_within": step.answer_within,
+        "place": _place(_path_of(site, step, told.dialled), places),
+    }
+
+
+def _place(path: tree.Path, places: tree.SourceMap) -> dict[str, object] | None:
+    position = _position(path, places)
+    if position is None:
+        return None
+    return {
+        "path": list(path),
+        "file": position.file,
+        "line": position.line,
+        "column": position.column,
+    }

@@ -1,0 +1,134 @@
+"""Where one call goes and why: what the tables decide, put beside every rule that could have.
+
+Pure. The decision is the one of :func:`routes.decide`, which walks the rows that Kamailio walks;
+the reasons are those of ``site.routes``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.render import routes as tables
+from orchestrator.site import model, routes
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A rule for the dialled number that did not decide, and why."""
+
+    rule: routes.Rule
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything there is to say about one call.
+
+    Attributes:
+        source: The party that calls.
+        dialled: The user part of the request URI.
+        decision: What the tables say.
+        rule: The rule that decided, or None when there is none and the caller gets 404.
+        left_out: Targets of that rule that would lead back to the caller.
+        passed: The rules for this number that did not decide, those that came closest first.
+        answer: What the caller gets when every target fails.
+        answer_why: In words.
+    """
+
+    source: str
+    dialled: str
+    decision: tables.Decision
+    rule: routes.Rule | None
+    left_out: tuple[str, ...]
+    passed: tuple[Passed, ...]
+    answer: int
+    answer_why: str
+
+
+def explain(site: model.Site, source: str, dialled: str) -> Explanation:
+    """Say where a call of *source* to *dialled* goes.
+
+    Args:
+        site: The site.
+        source: A party: ``teams``, ``phone`` or the name of a trunk.
+        dialled: The user part of the request URI: a number or a name.
+    """
+    decision = tables.decide(tables.compile_site(site), source, dialled)
+    rules = routes.rules_of(site)
+    fitting = routes.fitting(rules, source, dialled)
+    winner = fitting[0] if fitting else None
+    back = [hop.party for hop in winner.hops if not hop.serves(source)] if winner else []
+    # What phones and trunks imply for other callers says nothing about this one.
+    others = [
+        rule
+        for rule in rules
+        if rule.match.fits(dialled)
+        and not rule.serves(source)
+        and (rule.is_route or not rule.sources)
+    ]
+    passed = [Passed(rule, _why_later(fitting[0], rule)) for rule in fitting[1:]]
+    passed += [
+        Passed(rule, _why_not(rule, source)) for rule in sorted(others, key=lambda each: each.rank)
+    ]
+    answer, why = _answer(site, decision, source, dialled)
+    return Explanation(
+        source=source,
+        dialled=dialled,
+        decision=decision,
+        rule=winner,
+        left_out=tuple(back),
+        passed=tuple(passed),
+        answer=answer,
+        answer_why=why,
+    )
+
+
+def phone_with(site: model.Site, number: str) -> str | None:
+    """The user of the phone that has *number*, or None."""
+    for user, phone in site.phones.users.items() if site.phones else ():
+        if phone.number == number:
+            return user
+    return None
+
+
+def _why_later(winner: routes.Rule, rule: routes.Rule) -> str:
+    """The first difference that counts (docs/guide/routes.md)."""
+    if winner.is_route != rule.is_route:
+        return "routes come before what phones and trunks imply"
+    mine, other = winner.match, rule.match
+    if mine.precision is not other.precision:
+        return f"{_kind(mine)} comes before {_kind(other)}"
+    if len(mine.first) != len(other.first):
+        return f"{mine.first} is longer than {other.first}"
+    return "a route that names the caller comes before one for anybody"
+
+
+def _kind(match: routes.Match) -> str:
+    return {
+        routes.Precision.EMERGENCY: "an emergency number",
+        routes.Precision.NUMBER: "one number",
+        routes.Precision.RANGE: "a range",
+        routes.Precision.PREFIX: "a prefix",
+        routes.Precision.EVERYTHING: "everything",
+    }[match.precision]
+
+
+def _why_not(rule: routes.Rule, source: str) -> str:
+    if rule.sources:
+        return f"it is for calls from {' and '.join(rule.sources)}, not from {source}"
+    return f"it would only lead back to {source}"
+
+
+def _answer(
+    site: model.Site, decision: tables.Decision, source: str, dialled: str
+) -> tuple[int, str]:
+    if not decision.steps:
+        return 404, "no route is for this call"
+    last = decision.steps[-1].party
+    if last == routes.PHONE and phone_with(site, dialled) is None:
+        return 480, "no phone has this number"
+    if last == routes.PHONE:
+        return 480, "the phone is not registered"
+    if source == routes.TEAMS:
+        return 503, "nobody can be reached, so Teams tries its next SBC (SIG-26)"
+    return 503, "nobody can be reached"
