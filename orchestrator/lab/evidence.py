@@ -85,7 +85,7 @@ class Context:
         asked: The method of the request, when the message is a response.
         srtp: True when the receiver is a trunk that wants encrypted audio.
         tag: The To tag that earlier answers to the receiver's INVITE carried, or nothing (MED-9).
-        refer: True when the SBC says that it carries out transfers (XF-1).
+        refer: Numbers behind the SBC whose calls it lets Microsoft transfer by REFER (XF-1).
         transfers: Refer-To URIs the receiver asked for, each with its Referred-By (XF-2, XF-3).
         transferring: True when the receiver asked for a transfer in this dialog (XF-5).
         number: The highest CSeq number the SBC used in this dialog (XF-4).
@@ -102,7 +102,7 @@ class Context:
     asked: str = ""
     srtp: bool = False
     tag: str = ""
-    refer: bool = False
+    refer: tuple[str, ...] = ()
     transfers: tuple[tuple[str, str], ...] = ()
     transferring: bool = False
     number: int = 0

@@ -108,9 +108,14 @@ def empty_user(parsed: Either, _: evidence.Context) -> Found:
 
 
 def transfer_mode(parsed: Either, context: evidence.Context) -> Found:
-    """XF-1: as a proxy without REFER, neither Allow: REFER nor Supported: replaces is said."""
-    if "refer" in parsed.tokens("Allow") and not context.refer:
+    """XF-1: Allow lists REFER where it is carried out and nowhere else, Supported no replaces."""
+    own = parsed.from_ if isinstance(parsed, message.Request) else parsed.to
+    wanted = uri.parse_uri(own.uri).user in context.refer
+    listed = "refer" in parsed.tokens("Allow")
+    if listed and not wanted:
         yield "Allow lists REFER, which this SBC does not carry out", f"Allow: {_all(parsed)}"
+    if wanted and not listed and _begins_dialog(parsed):
+        yield "Allow lacks REFER, which this SBC carries out", f"Allow: {_all(parsed)}"
     if "replaces" in parsed.tokens("Supported"):
         value = ", ".join(parsed.values("Supported"))
         yield "Supported lists replaces, which this SBC does not carry out", f"Supported: {value}"
@@ -256,6 +261,12 @@ def _bad_identity(address: uri.NameAddr, name: str, context: evidence.Context) -
 
 def _is_request(parsed: Either, method: str) -> TypeGuard[message.Request]:
     return isinstance(parsed, message.Request) and parsed.method == method
+
+
+def _begins_dialog(parsed: Either) -> bool:
+    if isinstance(parsed, message.Request):
+        return _is_initial_invite(parsed)
+    return parsed.cseq.method == "INVITE" and parsed.status == 200
 
 
 def _is_initial_invite(parsed: Either) -> TypeGuard[message.Request]:

@@ -46,6 +46,7 @@ CONTEXT = evidence.Context(
         *addresses.NETWORKS[addresses.Link.HOME],
         "127.0.0.0/8",
     ),
+    refer=(addresses.BRANCH_NUMBER,),
 )
 """The SBC as Microsoft's tenant and the rules know it."""
 

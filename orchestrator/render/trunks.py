@@ -133,7 +133,12 @@ def trunk_table(site: model.Site) -> tables.Table:
 
 def _trunk_params(trunk: model.Trunk, number: int) -> str:
     return tables.params(
-        (("set", str(number)), ("kind", trunk.kind), ("early", trunk.early_media))
+        (
+            ("set", str(number)),
+            ("kind", trunk.kind),
+            ("early", trunk.early_media),
+            ("transfer", trunk.transfer),
+        )
     )
 
 

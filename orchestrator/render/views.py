@@ -173,7 +173,7 @@ def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
-    files = ["gate", "dialog", "identity", "calls", "routing", "media", "events"]
+    files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
     if site.phones:
         files.append("phones")
     node = site.node

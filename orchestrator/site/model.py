@@ -154,6 +154,13 @@ class EarlyMedia(StrEnum):
     RINGING = "ringing"
 
 
+class Transfer(StrEnum):
+    """Who carries out a transfer that a Teams user asks for (XF-1, XF-2)."""
+
+    INTERNAL = "internal"
+    REFER = "refer"
+
+
 class Transport(StrEnum):
     """How SIP reaches a gateway."""
 
@@ -315,6 +322,8 @@ class Trunk(Part):
     """Let RTPEngine translate when the other end has none of the codecs; costs CPU per call."""
     early_media: EarlyMedia = EarlyMedia.PASS
     """pass, or ringing: 183 of Teams becomes 180 without SDP, so the trunk rings by itself."""
+    transfer: Transfer = Transfer.INTERNAL
+    """Who carries out transfers by Teams users: internal is Teams itself, refer is this PBX."""
 
 
 class Phone(Part):

@@ -37,6 +37,18 @@ def _find_idle_transcoding(site: model.Site) -> Iterator[errors.Problem]:
             )
 
 
+def _find_carriers_that_transfer(site: model.Site) -> Iterator[errors.Problem]:
+    """XF-2: who gets a REFER must call Teams for it, and a carrier would call its target."""
+    for name, trunk in site.trunks.items():
+        if trunk.transfer is model.Transfer.REFER and trunk.kind is not model.TrunkKind.PBX:
+            yield errors.Problem(
+                "transfer-by-carrier",
+                f"trunk {name} is a {trunk.kind}, and only a PBX carries out transfers",
+                ("trunks", name, "transfer"),
+                hint="leave it out: then Teams transfers by itself",
+            )
+
+
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
     without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
     for name in without[1:]:
@@ -67,6 +79,7 @@ def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
 RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_reserved_names,
     _find_idle_transcoding,
+    _find_carriers_that_transfer,
     _find_several_defaults,
     _find_repeated_prefixes,
 )

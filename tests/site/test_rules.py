@@ -47,6 +47,7 @@ PBX = {"kind": "pbx", "gateways": ["sip:192.0.2.40"], "numbers": ["+1"]}
 CASES = [
     # parties that are no trunks
     ({"trunks__teams": PBX}, "reserved-name", ("trunks", "teams")),
+    ({"trunks__colt__transfer": "refer"}, "transfer-by-carrier", ("trunks", "colt", "transfer")),
     ({"trunks__phones": PBX}, "reserved-name", ("trunks", "phones")),
     (
         {"trunks__office__transcode": "true"},
