@@ -103,7 +103,7 @@ def _trunk(
     if not is_default or choose.random() < 0.4:
         wanted = {_number(choose, 1, 4) for _ in range(choose.randint(1, 3))} - taken
         trunk["numbers"] = sorted(wanted) or [f"7{len(taken)}"]
-        taken |= wanted
+        taken.update(trunk["numbers"])
     return trunk
 
 
