@@ -176,6 +176,14 @@ class Change:
         elif step.kind is plan.Kind.RELOAD_DISPATCHER:
             kamailio.reload_dispatcher(rpc)
         else:
-            kamailio.reload_tls(rpc)
+            kamailio.reload_tls(rpc, self._digest_of_leaf())
         loaded[step.path] = self._generation.file(step.path).digest
         notes.write_loaded(self._machine.run, loaded.items())
+
+    def _digest_of_leaf(self) -> str:
+        """Of the certificate that serves from now on; TLS is read again only when there is one."""
+        name = self._machine.store.certificate()
+        pair = self._machine.store.read_certificate(name) if name else None
+        if pair is None:
+            raise errors.HostError("the installed certificate is gone from the state directory")
+        return certificate.digest_of_leaf(pair[0])

@@ -7,6 +7,7 @@ after the installation the handshake on the wire tells (promise 3).
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
 import socket
 import ssl
@@ -100,6 +101,12 @@ def read_pair(chain: bytes) -> plan.Pair:
         return _pair(x509.load_pem_x509_certificates(chain)[0])
     except _UNREADABLE as strange:
         raise ValueError(str(strange)) from strange
+
+
+def digest_of_leaf(chain: bytes) -> str:
+    """SHA-256 of the first certificate as PEM text, in hex: Kamailio can compute the same."""
+    leaf = x509.load_pem_x509_certificates(chain)[0]
+    return hashlib.sha256(leaf.public_bytes(serialization.Encoding.PEM)).hexdigest()
 
 
 def served(address: str, port: int, *, name: str, timeout: float = 3.0) -> plan.Pair:

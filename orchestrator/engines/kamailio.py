@@ -191,9 +191,17 @@ def reload_addresses(rpc: kamailio_rpc.Rpc) -> None:
     rpc.call("permissions.addressReload")
 
 
-def reload_tls(rpc: kamailio_rpc.Rpc) -> None:
-    """Read TLS profiles and certificates again; connections stay. Never on Kamailio < 6.0."""
+def reload_tls(rpc: kamailio_rpc.Rpc, leaf: str) -> None:
+    """Read TLS profiles and certificates again; never on Kamailio < 6.0.
+
+    A connection that shows another certificate ends soon after the next OPTIONS on it (TLS-7).
+
+    Args:
+        rpc: Kamailio.
+        leaf: SHA-256 of the certificate that is served from now on, as PEM text; in hex.
+    """
     rpc.call("tls.reload")
+    rpc.call("pv.shvSet", "certificate", "str", leaf)
 
 
 def destinations(rpc: kamailio_rpc.Rpc) -> tuple[Destination, ...]:

@@ -55,6 +55,7 @@ ALLOWED = RELOADS | {
     "htable.stats",
     "permissions.addressDump",
     "permissions.subnetDump",
+    "pv.shvSet",
     "stats.get_statistics",
     "system.listMethods",
     "tls.info",
