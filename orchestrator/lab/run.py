@@ -90,12 +90,11 @@ class Lab:
         self._progress = progress
         self._applied: Path | None = None
 
-    async def serve(self, site: str, *, again: bool = False) -> None:
-        """Apply the site of an example, unless it is the one that serves.
+    async def serve(self, site: str) -> None:
+        """Apply the site of an example twice, unless it is the one that serves.
 
         Args:
             site: The example's folder.
-            again: Apply it a second time as well, which must find nothing to do.
 
         Raises:
             SbcctlError: ``apply`` failed, or the second one found something to do.
@@ -106,8 +105,7 @@ class Lab:
         # Whatever serves after an apply that failed, the next story needs one of its own.
         self._applied = None
         await _apply(self.world, file, self._progress)
-        if again:
-            await _apply_again(self.world, file, self._progress)
+        await _apply_again(self.world, file, self._progress)
         self._applied = file
 
     async def tell(self, known: story.Scenario) -> story.Outcome:
@@ -187,7 +185,7 @@ def open_lab(
         async def perform() -> T:
             async with stage.open_lab(_ground(made)) as actors:
                 lab = Lab(settings, engines, made, actors, progress)
-                await lab.serve(site, again=True)
+                await lab.serve(site)
                 return await play(lab)
 
         return asyncio.run(perform())
