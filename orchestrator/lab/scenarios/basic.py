@@ -103,6 +103,7 @@ async def teams_is_busy(told: story.Story) -> str:
         raise story.Failed(f"Teams said 486, the PBX got {answer.start_line}")
     if told.lab.teams.waiting_calls:
         raise story.Failed("Teams was called again after it had declined (SIG-15)")
+    await openings.refused_once(caller)
     return "Teams was busy, the PBX got 486"
 
 

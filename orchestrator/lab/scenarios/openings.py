@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.lab import addresses, leg, pbx, phone, stage, story
+import asyncio
+
+from orchestrator.lab import addresses, leg, pbx, phone, stage, story, transaction
 
 
 async def teams_to_pbx(
@@ -78,6 +80,18 @@ async def hang_up(first: leg.Leg, other: leg.Leg, *, source: str = "") -> None:
     if answer.status != 200:
         raise story.Failed(f"BYE was answered by {answer.start_line}")
     await other.ended()
+
+
+async def refused_once(caller: leg.OutgoingLeg) -> None:
+    """The SBC has taken the caller's ACK of a refusal: over UDP it would send it again.
+
+    The ACK has the Route that its INVITE had (RFC 3261 section 17.1.1.3), which calls from a
+    trunk or a phone do have here.
+    """
+    await asyncio.sleep(transaction.T1 * 1.5)
+    refusals = [known for known in caller.call.responses.entries if known.status >= 300]
+    if len(refusals) > 1:
+        raise story.Failed(f"{refusals[0].start_line} came again although it had been ACKed")
 
 
 async def cancel(caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
