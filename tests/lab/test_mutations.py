@@ -164,6 +164,20 @@ GROUPS += (
             ),
         },
     ),
+    Group(
+        ("hold-pbx",),
+        {
+            "a hold that Teams does not understand": Mutation(
+                "MED-10", f"{ROUTES}/media.cfg.j2", "a=(sendonly|recvonly)/", "a=(sendonly)/"
+            ),
+            "a hold by the address 0.0.0.0": Mutation(
+                "SIG-32",
+                f"{ROUTES}/media.cfg.j2",
+                'if ($avp(sdp_in) =~ "IN IP4 0',
+                'if ($rd =~ "x',
+            ),
+        },
+    ),
 )
 CASES = [(name, number) for number, group in enumerate(GROUPS) for name in group.mutations]
 
