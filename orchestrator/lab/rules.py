@@ -39,6 +39,7 @@ TEAMS: tuple[Rule, ...] = (
     Rule("XF-2", rules_refer.triggered_call),
     Rule("XF-4", rules_refer.notifications),
     Rule("XF-5", rules_refer.early_farewell),
+    Rule("XF-11", rules_refer.refer_to_teams),
     Rule("SIG-1", rules_sip.invite_target),
     Rule("SIG-2", rules_sip.invite_caller),
     Rule("SIG-4", rules_sip.invite_contact),

@@ -46,5 +46,11 @@ def early_farewell(parsed: message.Request | message.Response, context: evidence
         yield "the SBC ended a call that is being transferred", parsed.start_line
 
 
+def refer_to_teams(parsed: message.Request | message.Response, _: evidence.Context) -> Found:
+    """XF-11: a trunk's REFER stays on the trunk's side; Microsoft does not allow the method."""
+    if isinstance(parsed, message.Request) and parsed.method == "REFER":
+        yield "Teams does not allow REFER", parsed.start_line
+
+
 def _is_fragment(parsed: message.Request) -> bool:
     return parsed.content_type == "message/sipfrag"

@@ -188,6 +188,7 @@ BROKEN = [
     ("XF-4", NOTIFY, "message/sipfrag", "text/plain"),
     ("XF-4", NOTIFY, "Event: refer", "Event: dialog"),
     ("XF-4", NOTIFY, "CSeq: 9", "CSeq: 7"),
+    ("XF-11", BYE, "BYE", "REFER"),
     ("XF-5", NOTIFY, "NOTIFY", "BYE"),
     ("SIG-1", INVITE, "INVITE sip:+4930", "INVITE sip:0030"),
     ("SIG-1", INVITE, ";user=phone;transport", ";transport"),

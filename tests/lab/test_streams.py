@@ -168,6 +168,19 @@ def test_music_of_the_sbc_is_told_from_an_intruder():
         assert getattr(heard.report(sent=0, began=0.0, now=1.0), field) == 1
 
 
+def test_who_speaks_changes_and_the_last_words_of_before_are_no_intruder():
+    heard = ear.Ear()
+    for number in range(3):
+        heard.hear(packets.packet_of(5, number), number * 0.02)
+    heard.turn_to_another()
+    heard.hear(packets.packet_of(5, 3), 0.06)
+    heard.hear(packets.packet_of(6, 0), 0.08)
+    heard.hear(packets.packet_of(5, 4), 0.10)
+    heard.hear(packets.packet_of(7, 0), 0.12)
+    report = heard.report(sent=0, began=0.0, now=1.0)
+    assert (report.received, report.altered, report.lost) == (4, 1, 0)
+
+
 def test_audio_in_a_hold_is_unexpected():
     heard = ear.Ear()
     heard.expect(audio=False, now=0.0)
