@@ -68,11 +68,11 @@ def apply(
     if problems := plan.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
-    phones = _phone_passwords(site, machine)
+    found = _secrets(site, machine)
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
     with machine.store.lock(timeout=lock_timeout, command=f"apply {site.site}"):
-        return _apply_locked(site, machine, progress, facts, phones)
+        return _apply_locked(site, machine, progress, facts, found)
 
 
 def _apply_locked(
@@ -80,13 +80,15 @@ def _apply_locked(
     machine: observe.Machine,
     progress: announce.Progress,
     facts: views.EngineFacts,
-    phones: dict[str, str],
+    found: _Secrets,
 ) -> Outcome:
     generation = generations.render_site(
         site,
         facts=facts,
         paths=machine.paths,
-        secrets=views.Secrets(contact_key=machine.store.contact_key(), phones=phones),
+        secrets=views.Secrets(
+            contact_key=machine.store.contact_key(), phones=found.phones, trunks=found.trunks
+        ),
     )
     name = generation.digest[:12]
     machine.store.put_right()
@@ -131,14 +133,28 @@ def _apply_locked(
     return Outcome(generation=name, steps=todo.steps, warnings=warnings)
 
 
-def _phone_passwords(site: model.Site, machine: observe.Machine) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """The passwords of site.yaml: of phones by user, of our proofs by trunk."""
+
+    phones: dict[str, str]
+    trunks: dict[str, str]
+
+
+def _secrets(site: model.Site, machine: observe.Machine) -> _Secrets:
+    def of(secret: model.Secret, what: str) -> str:
+        return secrets.resolve(secret, what=what, env=machine.env)
+
     users = site.phones.users if site.phones else {}
-    return {
-        user: secrets.resolve(
-            phone.password, what=f"phones.users.{user}.password", env=machine.env
-        )
-        for user, phone in users.items()
+    trunks = {
+        name: of(trunk.digest.password, f"trunks.{name}.digest.password")
+        for name, trunk in site.trunks.items()
+        if trunk.digest is not None
     }
+    phones = {
+        user: of(phone.password, f"phones.users.{user}.password") for user, phone in users.items()
+    }
+    return _Secrets(phones=phones, trunks=trunks)
 
 
 def _make_run_directory(machine: observe.Machine) -> None:

@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator import errors, observe
 from orchestrator.engines import certificate, kamailio, supervisor
 from orchestrator.host import access, network
 from orchestrator.render import generation as generations
-from orchestrator.render import wanted
+from orchestrator.render import trunks, wanted
 from orchestrator.site import model
 
 
 def check_roots(site: model.Site, machine: observe.Machine) -> None:
-    """Make sure that ``teams.trusted_roots`` can be read; Kamailio reads it only when it starts.
+    """Make sure that the CAs of site.yaml can be read; Kamailio reads them only when it starts.
 
     Raises:
-        SiteError: The file is missing, may not be read by us or by Kamailio's user, or holds no
+        SiteError: A file is missing, may not be read by us or by Kamailio's user, or holds no
             certificates.
     """
-    path = site.teams.trusted_roots
-    if path is None:
-        return
+    problems = []
+    for path, where in named_roots(site):
+        fault = _fault_of(path, machine)
+        if fault:
+            problems.append(
+                errors.Problem(
+                    id="unfit-roots",
+                    message=f"{path} cannot be used: {fault}",
+                    path=where,
+                    hint="put the roots there as PEM, or leave this out for Microsoft's own"
+                    if where[0] == "teams"
+                    else "put the CAs that vouch for trunks there as PEM",
+                )
+            )
+    if problems:
+        raise errors.SiteError(tuple(problems))
+
+
+def named_roots(site: model.Site) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Each file of CAs and where site.yaml names it."""
+    if site.teams.trusted_roots is not None:
+        yield site.teams.trusted_roots, ("teams", "trusted_roots")
+    for name, trunk in site.trunks.items():
+        if trunk.transport is model.Transport.TLS:
+            yield trunks.roots(site), ("trunks", name, "tls", "ca")
+            return
+
+
+def _fault_of(path: str, machine: observe.Machine) -> str:
+    """Why a file of CAs cannot be used; empty when it can."""
     try:
         fault = certificate.find_roots_fault(Path(path).read_bytes())
     except OSError as error:
         fault = (error.strerror or str(error)).lower()
     if not fault and machine.accounts and not access.may_read(machine.accounts.kamailio, path):
         fault = "the user kamailio may not read it"
-    if fault:
-        raise errors.SiteError(
-            (
-                errors.Problem(
-                    id="unfit-roots",
-                    message=f"{path} cannot be used: {fault}",
-                    path=("teams", "trusted_roots"),
-                    hint="put the roots there as PEM, or leave this out for Microsoft's own",
-                ),
-            )
-        )
+    return fault
 
 
 def check_sockets(machine: observe.Machine, generation: generations.Generation) -> None:

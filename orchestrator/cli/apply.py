@@ -36,6 +36,7 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
     """
     # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
     from orchestrator import apply, observe  # noqa: PLC0415
+    from orchestrator.apply import check  # noqa: PLC0415
     from orchestrator.render import views  # noqa: PLC0415
     from orchestrator.site import load  # noqa: PLC0415
 
@@ -45,7 +46,7 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
         paths=views.Paths(state=options.state_dir, run=options.run_dir),
         engine_root=options.engine_root,
         env=os.environ,
-        read=tuple(filter(None, (wanted.teams.trusted_roots,))),
+        read=tuple(path for path, _ in check.named_roots(wanted)),
     )
     console = options.console()
     try:

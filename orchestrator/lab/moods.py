@@ -34,6 +34,10 @@ class Moody:
         finally:
             await self.open()
 
+    async def close_connections(self) -> None:
+        """Close all connections, so that whatever comes next needs new ones (TLS-8)."""
+        await self._agent.drop_connections()
+
     @asynccontextmanager
     async def mute(self, addresses: Iterable[str] = ()) -> AsyncIterator[None]:
         """It hears everything meanwhile and says nothing to it; connections stand.

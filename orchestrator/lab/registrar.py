@@ -84,6 +84,7 @@ class Registrar(pbx.Pbx):
         self._asked: dict[str, digest.Challenge] = {}
         self._numbers: dict[str, int] = {}
         self._refusal: tuple[int, build.Extra] | None = None
+        self._forgetful = False
         self._agent.guard = self._admits
 
     def forget_nonces(self) -> None:
@@ -98,6 +99,15 @@ class Registrar(pbx.Pbx):
             yield
         finally:
             self._refusal = None
+
+    @asynccontextmanager
+    async def forgetful(self) -> AsyncIterator[None]:
+        """Take no proof meanwhile, right or not: ask again each time."""
+        self._forgetful = True
+        try:
+            yield
+        finally:
+            self._forgetful = False
 
     async def registered(self, *, within: float, after: int = 0) -> Binding:
         """The first registration after the first *after* ones; Silence when none comes in time."""
@@ -158,7 +168,7 @@ class Registrar(pbx.Pbx):
             right = challenge is not None and self._is_right(proof, challenge, request)
             rose = request.cseq.number > before
             self.proofs.add(Proof(request.method, right, rose, proof.count))
-            if right:
+            if right and not self._forgetful:
                 return True
         self._challenge(server, stale=stale)
         return False

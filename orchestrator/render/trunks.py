@@ -7,7 +7,7 @@ party is data of these tables, so that another trunk changes no line of the skel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.render import tables
@@ -34,6 +34,9 @@ _TRUNK_SETS = 1_000_000
 TEAMS_GROUP = 1
 """Address group of Microsoft's networks in the permissions module."""
 
+DISTRIBUTION_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+"""The CAs that Debian trusts (package ca-certificates)."""
+
 TRUNK_GROUP = 2
 """Address group of the trunks' gateways; each carries its trunk's name as a tag."""
 
@@ -47,6 +50,7 @@ class Destination:
     socket: str
     ping_from: str
     priority: int
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,17 @@ def destinations(site: model.Site) -> tuple[Destination, ...]:
             socket=f"trunk_{gateway.transport}",
             ping_from=f"sip:{site.node.trunk_bind}",
             priority=100 - place,
+            weight=gateway.weight or 0,
         )
         for name, trunk in sorted(site.trunks.items())
-        for place, gateway in enumerate(trunk.gateways)
+        for place, gateway in enumerate(_in_order(trunk))
     ]
     return tuple(teams + trunks)
+
+
+def _in_order(trunk: model.Trunk) -> list[model.Gateway]:
+    """The gateways in the order they are tried: by priority, then as they are listed."""
+    return sorted(trunk.gateways, key=lambda gateway: gateway.priority or 0)
 
 
 def addresses(site: model.Site) -> tuple[Address, ...]:
@@ -132,14 +142,49 @@ def trunk_table(site: model.Site) -> tables.Table:
 
 
 def _trunk_params(trunk: model.Trunk, number: int) -> str:
-    return tables.params(
-        (
-            ("set", str(number)),
-            ("kind", trunk.kind),
-            ("early", trunk.early_media),
-            ("transfer", trunk.transfer),
-        )
-    )
+    values = [
+        ("set", str(number)),
+        ("kind", trunk.kind),
+        ("early", trunk.early_media),
+        ("transfer", trunk.transfer),
+    ]
+    if any(gateway.weight for gateway in trunk.gateways):
+        # Of the dispatcher's ways of choosing: by weights relative to those that answer.
+        values.append(("alg", "11"))
+    if trunk.srtp:
+        values.append(("srtp", "1"))
+    if trunk.tls and trunk.tls.name:
+        values.append(("name", trunk.tls.name))
+    return tables.params(values)
+
+
+def speaks_tls(site: model.Site) -> bool:
+    """Whether some trunk is reached by TLS."""
+    return any(trunk.transport is model.Transport.TLS for trunk in site.trunks.values())
+
+
+def roots(site: model.Site) -> str:
+    """The file of the CAs that may vouch for trunks; one for all of them (account_rules)."""
+    named = (trunk.tls.ca for trunk in site.trunks.values() if trunk.tls and trunk.tls.ca)
+    return next(named, DISTRIBUTION_ROOTS)
+
+
+def digest_table(site: model.Site, passwords: Mapping[str, str]) -> tables.Table:
+    """The table ``digest``: ``TRUNK/user``, ``TRUNK/password`` and perhaps ``TRUNK/realm``.
+
+    Args:
+        site: The site.
+        passwords: By trunk; one without gets an entry that fits nowhere.
+    """
+    entries: dict[str, str] = {}
+    for name, trunk in site.trunks.items():
+        if trunk.digest is None:
+            continue
+        entries[f"{name}/user"] = trunk.digest.user
+        entries[f"{name}/password"] = passwords.get(name, "unresolved")
+        if trunk.digest.realm:
+            entries[f"{name}/realm"] = trunk.digest.realm
+    return tables.table("digest", entries, secret=True)
 
 
 def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
@@ -153,9 +198,11 @@ def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
         f"{TEAMS}/offer": f"{_secure(rtpengine)} rtcp-mux-offer",
         f"{TEAMS}/answer": f"{_secure(rtpengine)} rtcp-mux-accept",
     }
+    encrypted = {name for name, trunk in site.trunks.items() if trunk.srtp}
     for party in (PHONE, GONE, *site.trunks):
-        entries[f"{party}/offer"] = f"{_PLAIN} rtcp-mux-demux {_STRIP}"
-        entries[f"{party}/answer"] = _PLAIN
+        how = _ENCRYPTED if party in encrypted else _PLAIN
+        entries[f"{party}/offer"] = f"{how} rtcp-mux-demux {_STRIP}"
+        entries[f"{party}/answer"] = how
     for name, trunk in site.trunks.items():
         if trunk.codecs is not None:
             entries[f"{name}/codecs"] = _codecs(trunk.codecs, transcode=trunk.transcode)
@@ -171,6 +218,12 @@ def _codecs(wanted: tuple[model.Codec, ...], *, transcode: bool) -> str:
 
 _ALWAYS = "replace-origin replace-session-connection port-latching ICE=remove"
 _PLAIN = f"RTP/AVP {_ALWAYS}"
+_ENCRYPTED = f"RTP/SAVP {_ALWAYS} DTLS=off " + " ".join(
+    f"SDES-no-{suite}"
+    for suite in microsoft.UNWANTED_SUITES
+    if suite not in ("AES_CM_128_HMAC_SHA1_32", "AES_256_CM_HMAC_SHA1_80")
+)
+"""SRTP as PBXs and carriers speak it: the common suite, its short tags, its longer key."""
 _STRIP = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED"
 
 

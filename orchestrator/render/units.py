@@ -54,11 +54,14 @@ def kamailio_unit(site: model.Site, folder: str, *, needs_own_name: bool) -> Uni
         folder: Absolute path of the directory it writes.
         needs_own_name: Whether it drops the Teams listener when our own name does not resolve.
     """
+    ports = [site.teams.port, site.node.sip_port]
+    if any(trunk.transport is model.Transport.TLS for trunk in site.trunks.values()):
+        ports.append(site.node.tls_port)
     below_run = folder.startswith(_RUN)
     own = (site.teams.fqdn,) if needs_own_name else ()
     return Unit(
         user=KAMAILIO_USER,
-        capabilities=_capabilities(min(site.teams.port, site.node.sip_port)),
+        capabilities=_capabilities(min(ports)),
         runtime_directory=folder.removeprefix(_RUN) if below_run else "",
         writable="" if below_run else folder,
         awaited=(*own, microsoft.names(site)[0]),

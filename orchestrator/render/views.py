@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.render import routes, tables, trunks, units
@@ -89,10 +89,12 @@ class Secrets:
     Attributes:
         contact_key: Signs hidden Contacts and dialogs; made once for each site.
         phones: Password by SIP user name; a phone without one gets an entry that fits none.
+        trunks: Password of our proof by trunk; one without gets an entry that fits nowhere.
     """
 
     contact_key: str
     phones: Mapping[str, str]
+    trunks: Mapping[str, str] = field(default_factory=dict)
 
 
 UNRESOLVED = "unresolved"
@@ -113,6 +115,10 @@ class KamailioView:
     teams_bind: str
     trunk_bind: str
     sip_port: int
+    tls_port: int
+    trunk_tls: bool
+    trunk_roots: str
+    proves: bool
     realm: str
     phones: bool
     peer_name_regex: str
@@ -165,6 +171,11 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
         tables.table("secret", {"contact": secrets.contact_key}, secret=True),
         tables.table("target", calls.target),
         trunks.trunk_table(site),
+        *(
+            (trunks.digest_table(site, secrets.trunks),)
+            if any(trunk.digest for trunk in site.trunks.values())
+            else ()
+        ),
     )
     return tuple(sorted(found, key=lambda each: each.name))
 
@@ -176,6 +187,9 @@ def kamailio_view(
     files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
     if site.phones:
         files.append("phones")
+    proves = any(trunk.digest for trunk in site.trunks.values())
+    if proves:
+        files.append("proofs")
     node = site.node
     return KamailioView(
         site=site.site,
@@ -190,6 +204,10 @@ def kamailio_view(
         teams_bind=node.teams_bind,
         trunk_bind=node.trunk_bind,
         sip_port=node.sip_port,
+        tls_port=node.tls_port,
+        trunk_tls=trunks.speaks_tls(site),
+        trunk_roots=trunks.roots(site),
+        proves=proves,
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
         peer_name_regex=microsoft.peer_name_regex(site),

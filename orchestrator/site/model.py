@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -37,6 +38,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9]{1,15}")
 _SIP_USER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
+_DIGEST_USER = re.compile(r"[A-Za-z0-9+*#._@~!=-]{1,64}")
+_REALM = re.compile(r"[^\x00-\x1f\"\\\x7f-\x9f]{1,128}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 _GATEWAY = re.compile(
@@ -100,6 +103,18 @@ def _checked_user(text: str) -> str:
     return text
 
 
+def _checked_digest_user(text: str) -> str:
+    if not _DIGEST_USER.fullmatch(text):
+        raise ValueError("a user is 1 to 64 of letters, digits and + * # . _ @ ~ ! = -")
+    return text
+
+
+def _checked_realm(text: str) -> str:
+    if not _REALM.fullmatch(text):
+        raise ValueError("a realm is up to 128 characters, without quotes and backslashes")
+    return text
+
+
 def _checked_path(text: str) -> str:
     if not _PLAIN_PATH.fullmatch(text):
         raise ValueError("an absolute path is needed, of letters, digits and _ . / + @ -")
@@ -114,12 +129,15 @@ def _plain_digits(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_checked_name)]
+Host = Annotated[str, AfterValidator(_checked_host)]
 Fqdn = Annotated[str, AfterValidator(_checked_fqdn)]
 Number = Annotated[str, AfterValidator(_checked_number)]
 SipUser = Annotated[str, AfterValidator(_checked_user)]
 PlainPath = Annotated[str, AfterValidator(_checked_path)]
 Whole = Annotated[int, BeforeValidator(_plain_digits)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
+DigestUser = Annotated[str, AfterValidator(_checked_digest_user)]
+Realm = Annotated[str, AfterValidator(_checked_realm)]
 
 
 class Cloud(StrEnum):
@@ -166,6 +184,7 @@ class Transport(StrEnum):
 
     UDP = "udp"
     TCP = "tcp"
+    TLS = "tls"
 
 
 class Part(BaseModel):
@@ -205,9 +224,13 @@ class Gateway(Part):
     host: Annotated[str, AfterValidator(_checked_gateway_host)]
     """Address or name of the gateway."""
     port: Port = 5060
-    """Port the gateway listens on."""
+    """Port the gateway listens on; 5061 for a URI with transport=tls that names none."""
     transport: Transport = Transport.UDP
-    """udp or tcp."""
+    """udp, tcp or tls."""
+    priority: Annotated[Whole, Field(ge=0, le=65535)] | None = None
+    """The lowest is tried first; by default the order of the list counts."""
+    weight: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    """Its share of the calls, next to the weights of the others."""
 
     @property
     def uri(self) -> str:
@@ -216,16 +239,23 @@ class Gateway(Part):
 
 
 def _gateway_from_text(value: object) -> object:
+    """A SIP URI, or a mapping with one under ``uri``, as the fields of a Gateway."""
+    rest: dict[str, object] = {}
+    if isinstance(value, Mapping) and "uri" in value:
+        rest = {str(key): part for key, part in value.items() if key != "uri"}
+        value = value["uri"]
+        if doubled := sorted(rest.keys() & {"host", "port", "transport"}):
+            raise ValueError(f"uri says everything that {' and '.join(doubled)} would say")
     if not isinstance(value, str):
         return value
     match = _GATEWAY.fullmatch(value)
     if match is None:
         raise ValueError("a gateway reads sip:HOST, sip:HOST:PORT or sip:HOST:PORT;transport=udp")
-    parts: dict[str, str] = {"host": _checked_gateway_host(match["host"])}
-    if match["port"]:
-        parts["port"] = match["port"]
+    parts: dict[str, object] = {"host": _checked_gateway_host(match["host"]), **rest}
     if match["transport"]:
         parts["transport"] = match["transport"]
+    if match["port"] or match["transport"] == Transport.TLS:
+        parts["port"] = match["port"] or "5061"
     return parts
 
 
@@ -243,6 +273,8 @@ class Node(Part):
     """The address the engines bind for trunks and phones; by default the one for Teams."""
     sip_port: Port = 5060
     """The port for trunks and phones, UDP and TCP."""
+    tls_port: Port = 5061
+    """The port for trunks that speak TLS, on trunk_address; opened when there is such a trunk."""
 
     @property
     def teams_bind(self) -> str:
@@ -307,6 +339,26 @@ class Certificate(Part):
         return self
 
 
+class TrunkTls(Part):
+    """Whose certificate the gateways of a trunk over TLS must show."""
+
+    ca: PlainPath | None = None
+    """PEM file of the CAs that may vouch for them; by default those the distribution trusts."""
+    name: Host | None = None
+    """The name their certificate must bear; with a ca of your own any name of that CA will do."""
+
+
+class Digest(Part):
+    """How the SBC proves itself when a trunk asks who calls (401 or 407)."""
+
+    user: DigestUser
+    """The user the trunk knows."""
+    password: Secret
+    """Reference to the password."""
+    realm: Realm | None = None
+    """Answer this realm only; by default whichever the trunk's gateway names."""
+
+
 class Trunk(Part):
     """The agreed SIP connection to one PBX or carrier."""
 
@@ -324,6 +376,17 @@ class Trunk(Part):
     """pass, or ringing: 183 of Teams becomes 180 without SDP, so the trunk rings by itself."""
     transfer: Transfer = Transfer.INTERNAL
     """Who carries out transfers by Teams users: internal is Teams itself, refer is this PBX."""
+    srtp: bool = False
+    """true when its audio is encrypted by keys in the SDP; both ways, without a plain way out."""
+    tls: TrunkTls | None = None
+    """Whose certificate its gateways must show, for gateways with transport=tls."""
+    digest: Digest | None = None
+    """How the SBC proves itself when the trunk asks who calls."""
+
+    @property
+    def transport(self) -> Transport:
+        """How SIP reaches its gateways; one transport for all (rules.py)."""
+        return self.gateways[0].transport
 
 
 class Phone(Part):

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import microsoft, model, route_rules, trunk_rules
+from orchestrator.site import account_rules, microsoft, model, route_rules, trunk_rules
 
 MOST_GATEWAYS = 200
 """Kamailio's list of more than about 300 does not fit into one answer (engines.md 1.1)."""
@@ -47,7 +47,11 @@ def find_problems(site: model.Site) -> tuple[errors.Problem, ...]:
 
 def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
     """What is allowed in *site* but probably not meant; nothing is refused for it."""
-    return (*_find_unreachable_address(site), *_find_wrong_cloud_ca(site))
+    return (
+        *_find_unreachable_address(site),
+        *_find_wrong_cloud_ca(site),
+        *account_rules.find_hints(site),
+    )
 
 
 def _address_of(gateway: model.Gateway) -> Address | None:
@@ -195,7 +199,7 @@ def _find_bad_gateways(site: model.Site) -> Iterator[errors.Problem]:
                 path,
                 hint="give the address or the name of the PBX or carrier",
             )
-        elif is_ours and gateway.port in (node.sip_port, site.teams.port):
+        elif is_ours and gateway.port in (node.sip_port, node.tls_port, site.teams.port):
             yield errors.Problem(
                 "gateway-is-this-node",
                 f"the gateway {gateway.uri} of trunk {name} is this SBC itself",
@@ -350,4 +354,5 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_repeated_phones,
     *trunk_rules.RULES,
     *route_rules.RULES,
+    *account_rules.RULES,
 )

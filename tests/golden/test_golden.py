@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 EXAMPLES = sorted((HERE.parents[1] / "examples").iterdir())
 ENGINES = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}
 SECRETS = views.Secrets(
-    contact_key="0" * 64, phones=dict.fromkeys(("reception", "desk", "home"), "golden")
+    contact_key="0" * 64,
+    phones=dict.fromkeys(("reception", "desk", "home"), "golden"),
+    trunks={"world": "golden"},
 )
 
 

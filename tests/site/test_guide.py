@@ -9,7 +9,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orchestrator.site import load, model, route_rules, rules, trunk_rules
+from orchestrator.site import account_rules, load, model, route_rules, rules, trunk_rules
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/site-yaml.md"
 
@@ -22,6 +22,8 @@ CHAPTERS = {
     "certificate.files": model.CertificateFiles,
     "trunks.NAME": model.Trunk,
     "trunks.NAME.gateways": model.Gateway,
+    "trunks.NAME.tls": model.TrunkTls,
+    "trunks.NAME.digest": model.Digest,
     "routes.NAME": model.Route,
     "routes.NAME.to": model.Target,
     "phones": model.Phones,
@@ -89,7 +91,8 @@ def test_the_limits_in_the_guide_are_the_limits():
 def test_every_problem_of_the_rules_is_explained():
     """Each id a rule gives stands in the guide, and no other."""
     source = "".join(
-        Path(module.__file__).read_text() for module in (rules, route_rules, trunk_rules)
+        Path(module.__file__).read_text()
+        for module in (rules, route_rules, trunk_rules, account_rules)
     )
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
     chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]

@@ -35,7 +35,7 @@ def test_gateways(text, uri):
         "sip:user@192.0.2.1",
         "sip:192.0.2.1:0",
         "sip:192.0.2.1:65536",
-        "sip:192.0.2.1;transport=tls",
+        "sip:192.0.2.1;transport=sctp",
         "sip:192.0.2.1;transport=udp;x=y",
         "sip:300.0.0.1",
         "sip:1.2.3",

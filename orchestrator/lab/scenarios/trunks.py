@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from orchestrator.lab import addresses, story
+import asyncio
+
+from orchestrator.lab import addresses, leg, offers, offers_srtp, pbx, story
 from orchestrator.lab.scenarios import openings
 
 SITE = "02-company"
+KINDS = "03-trunks"
+
+_MANY = 32
+"""Calls that are shared: so many that weights of 75 and 25 leave no gateway out by chance."""
 
 _MEDIA = ("MED-1", "MED-2", "MED-3", "MED-4", "MED-11", "MED-15")
 
@@ -65,6 +71,115 @@ async def carrier_gateway_is_closed(told: story.Story) -> str:
     return "the first gateway was closed, the second one answered, audio both ways"
 
 
+async def teams_calls_secure(told: story.Story) -> str:
+    """TLS and SRTP towards a PBX, from the INVITE to the BYE."""
+    caller, callee = await openings.teams_to_trunk(told, told.lab.secure, addresses.SECURE_NUMBER)
+    if callee.call.server.flow.transport != "tls":
+        raise story.Failed("the PBX speaks TLS and was called by something else")
+    await told.connect(caller, callee)
+    await told.talk()
+    await openings.hang_up(caller, callee)
+    return "answered over TLS, encrypted audio both ways, Teams hung up"
+
+
+async def secure_calls_teams(told: story.Story) -> str:
+    """A PBX over TLS calls; its connections are closed, and Teams hangs up over a new one."""
+    lab = told.lab
+    caller, callee = await openings.trunk_to_teams(told, lab.secure, addresses.SECURE_NUMBER)
+    await told.connect(caller, callee)
+    await told.talk()
+    await lab.secure.close_connections()
+    await openings.hang_up(callee, caller)
+    return "called over TLS, encrypted audio both ways, Teams hung up over a new connection"
+
+
+async def secure_offers_plain_audio(told: story.Story) -> str:
+    """The PBX offers what its trunk must not speak, and gets 488; nobody else hears of it."""
+    lab = told.lab
+    plain = leg.Wishes(offer=lambda here: offers.plain_offer(here, session=7))
+    caller = await lab.secure.dial(
+        addresses.TEAMS_NUMBER, caller=addresses.SECURE_NUMBER, wishes=plain
+    )
+    answer = await caller.connected()
+    if answer.status != 488:
+        raise story.Failed(f"plain audio of an encrypted trunk was answered {answer.start_line}")
+    encrypted = leg.Wishes(
+        offer=lambda here: offers_srtp.encrypted(offers.plain_offer(here, session=8))
+    )
+    caller = await lab.carrier_a.dial(
+        addresses.TEAMS_NUMBER, caller=addresses.PSTN_NUMBER, wishes=encrypted
+    )
+    answer = await caller.connected()
+    if answer.status != 488:
+        raise story.Failed(f"encrypted audio of a plain trunk was answered {answer.start_line}")
+    if lab.teams.waiting_calls:
+        raise story.Failed("Teams was called with media that cannot be")
+    return "488 for plain audio of an encrypted trunk and the other way round"
+
+
+async def world_asks_who_calls(told: story.Story) -> str:
+    """The carrier asks by 407, once; the CSeq rises, and so does that of the ACK and the BYE."""
+    lab = told.lab
+    before = len(lab.registrar.proofs.entries)
+    caller, callee = await openings.teams_to_trunk(told, lab.registrar, addresses.REGISTRAR_NUMBER)
+    proofs = lab.registrar.proofs.entries[before:]
+    if [(proof.right, proof.rose) for proof in proofs] != [(True, True)]:
+        raise story.Failed(f"the carrier asked who calls and got {proofs}")
+    await told.connect(caller, callee)
+    await told.talk()
+    await openings.hang_up(caller, callee)
+    if any(answer.status == 407 for answer in caller.call.responses.entries):
+        raise story.Failed("Teams saw the carrier's 407")
+    return "proven once with a risen CSeq, audio both ways, Teams hung up"
+
+
+async def world_is_not_told_twice(told: story.Story) -> str:
+    """A carrier that does not take our password is asked no more, and Teams gets 503."""
+    lab = told.lab
+    before = len(lab.registrar.proofs.entries)
+    async with lab.registrar.forgetful():
+        caller = await lab.teams.dial(addresses.REGISTRAR_NUMBER, caller=addresses.TEAMS_NUMBER)
+        answer = await caller.connected()
+    tried = len(lab.registrar.proofs.entries) - before
+    if answer.status != 503 or tried != 1:
+        raise story.Failed(f"after {tried} proofs Teams got {answer.start_line}")
+    return "the password was refused once, Teams got 503"
+
+
+async def carrier_shares_calls(told: story.Story) -> str:
+    """Both gateways get calls; with one closed the other gets them all."""
+    lab = told.lab
+    counts = {lab.carrier_a: 0, lab.carrier_b: 0}
+    for _ in range(_MANY):
+        caller = await lab.teams.dial(addresses.PSTN_NUMBER, caller=addresses.TEAMS_NUMBER)
+        answer = caller.call.final()
+        gateway = await _whoever_is_called(lab.carrier_a, lab.carrier_b)
+        callee = await gateway.next_leg()
+        counts[gateway] += 1
+        callee.refuse(486)
+        await answer
+        callee.close()
+        caller.close()
+    one, other = counts.values()
+    if not (one and other):
+        raise story.Failed(f"{_MANY} calls were shared {one} to {other} by weights 75 to 25")
+    async with lab.carrier_a.closed():
+        caller, callee = await openings.teams_to_trunk(told, lab.carrier_b, addresses.PSTN_NUMBER)
+        callee.refuse(486)
+        await caller.call.final()
+    return f"{_MANY} calls were shared {one} to {other} by weights 75 to 25, and failover went on"
+
+
+async def _whoever_is_called(*trunks: pbx.Pbx) -> pbx.Pbx:
+    deadline = asyncio.get_running_loop().time() + 5.0
+    while asyncio.get_running_loop().time() < deadline:
+        for trunk in trunks:
+            if trunk.waiting_calls:
+                return trunk
+        await asyncio.sleep(0.01)
+    raise story.Failed("no gateway was called")
+
+
 SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "teams-to-branch",
@@ -100,6 +215,48 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         ("SIG-35",),
         carrier_gateway_is_closed,
         site=SITE,
+    ),
+    story.Scenario(
+        "teams-to-secure",
+        "Teams calls a PBX over TLS with encrypted audio",
+        ("SIG-12", "SIG-20", "SIG-21", *_MEDIA),
+        teams_calls_secure,
+        site=KINDS,
+    ),
+    story.Scenario(
+        "secure-to-teams",
+        "a PBX over TLS calls Teams",
+        ("SIG-1", "SIG-2", "SIG-7", "SIG-9", *_MEDIA),
+        secure_calls_teams,
+        site=KINDS,
+    ),
+    story.Scenario(
+        "secure-plain",
+        "a trunk offers the wrong kind of audio",
+        ("MED-2",),
+        secure_offers_plain_audio,
+        site=KINDS,
+    ),
+    story.Scenario(
+        "carrier-asks",
+        "a carrier asks who calls",
+        ("SIG-20", "SIG-21", "SIG-35", *_MEDIA),
+        world_asks_who_calls,
+        site=KINDS,
+    ),
+    story.Scenario(
+        "carrier-refuses-password",
+        "a carrier does not take the password",
+        ("SIG-26",),
+        world_is_not_told_twice,
+        site=KINDS,
+    ),
+    story.Scenario(
+        "carrier-shares",
+        "a carrier's gateways share the calls",
+        ("SIG-26",),
+        carrier_shares_calls,
+        site=KINDS,
     ),
 )
 """In the order they are told."""
