@@ -86,7 +86,7 @@ BROKEN = [
     ('["sip:192.0.2.20:5060;transport=udp"]', "x", 13, 15, "wrong-type", "must be a list, not te"),
     ("sip:192.0.2.20:5060;transport=udp", "pbx", 13, 16, "bad-value", "a gateway reads sip:HOST"),
     ("sip:192.0.2.20:", "sip:192.0.2.200.1:", 13, 16, "bad-value", "this is not a host name or"),
-    (";transport=udp", ";transport=sctp", 13, 16, "not-a-choice", "must be one of udp, tcp, tls, not"),
+    (";transport=udp", ";transport=sctp", 13, 16, "not-a-choice", "must be one of udp, tcp, tls"),
     ("+4930,", "+49 30,", 14, 15, "bad-value", "numbers[0]: a number is up to 15 digits"),
     ('"0049"', '"0x49"', 14, 22, "bad-value", "trunks.office.numbers[1]: a number is up to 15"),
     (
