@@ -32,27 +32,27 @@ def gateways_from(choose: random.Random) -> dict[str, list[str]]:
     }
 
 
-def site_from(
-    choose: random.Random,
-    gateways: dict[str, list[str]] | None = None,
-    base: dict | None = None,
-) -> model.Site:
+def site_from(choose: random.Random, universe: dict | None = None) -> model.Site:
     """A valid site of one to six trunks, perhaps phones, and up to eight routes.
 
-    With *gateways* the trunks have those, and there are phones: what such sites differ in can be
-    loaded into one running Kamailio.
+    With a *universe* it has some of that site's trunks, at the same gateways, and phones: what
+    such sites differ in can be loaded into one running Kamailio.
     """
     names = list(TRUNKS)
     choose.shuffle(names)
     names = names[: choose.randint(1, len(names))]
-    tree = copy.deepcopy(base or BASE)
+    tree = copy.deepcopy(universe or BASE)
     taken: set[str] = set()
-    known = gateways or gateways_from(choose)
+    gateways = (
+        {name: trunk["gateways"] for name, trunk in universe["trunks"].items()}
+        if universe
+        else gateways_from(choose)
+    )
     tree["trunks"] = {
-        name: _trunk(choose, known[name], taken, is_default=place == 0)
+        name: _trunk(choose, gateways[name], taken, is_default=place == 0)
         for place, name in enumerate(names)
     }
-    if gateways or choose.random() < 0.6:
+    if universe or choose.random() < 0.6:
         tree["phones"] = _phones(choose)
     tree["routes"] = {}
     for _ in range(choose.randint(0, 8)):

@@ -243,21 +243,21 @@ async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int)
     began = time.monotonic()
     for place, seed in enumerate(seeds):
         if place % BATCH == 0:
-            gateways = random_sites.gateways_from(random.Random(seed))
-            whole = model.Site.model_validate(universe(random.Random(seed), folder))
+            tree = universe(random.Random(seed), folder)
+            whole = model.Site.model_validate(tree)
             effects = generation.Effect
             sbc.load(whole, *(effects.ADDRESSES_RELOAD, effects.DISPATCHER_RELOAD))
             sbc.load(whole, effects.TABLE_RELOAD)
             for user in wire.PHONES:
                 await world.register(user)
         choose = random.Random(seed)
-        site = random_sites.site_from(choose, gateways, universe(random.Random(seed), folder))
+        site = random_sites.site_from(choose, tree)
         sbc.load(site, generation.Effect.TABLE_RELOAD)
         calls = calls_of(choose, site, count, numbers)
         found = await compare(world, sbc, site, calls)
         wrong += [{"seed": seed, **each} for each in found]
     seconds = time.monotonic() - began
-    site, calls = limited(universe(random.Random(seeds[0]), folder), numbers)
+    site, calls = limited(tree, numbers)
     sbc.load(site, generation.Effect.TABLE_RELOAD)
     wrong += [{"seed": "limits", **each} for each in await compare(world, sbc, site, calls)]
     return {
