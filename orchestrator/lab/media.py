@@ -205,7 +205,8 @@ class MediaStream:
             if sock is None or sock.fileno() < 0:
                 continue
             if self._loop is not None:
-                self._read(sock, rtcp=sock is self._rtcp_socket)
+                while self._read(sock, rtcp=sock is self._rtcp_socket):
+                    pass
                 self._loop.remove_reader(sock.fileno())
             sock.close()
         return self.report()
@@ -301,19 +302,24 @@ class MediaStream:
             read = partial(self._read, self._rtcp_socket, rtcp=True)
             loop.add_reader(self._rtcp_socket.fileno(), read)
 
-    def _read(self, sock: socket.socket, *, rtcp: bool = False) -> None:
+    def _read(self, sock: socket.socket, *, rtcp: bool = False) -> bool:
+        """Take one datagram; False when there is none.
+
+        One for each time the loop calls: to ask for a second one that is seldom there would
+        cost as much as the first.
+        """
         assert self._loop is not None
-        while True:
-            try:
-                datagram = sock.recv(2048)
-            except OSError:
-                return  # all read; an error that an ICMP message left behind is read as well
-            if rtcp:
-                self.ear.hear_rtcp(datagram, self._loop.time())
-                continue
-            packet = self.ear.hear(datagram, self._loop.time())
-            if packet is not None and self._onward is not None:
-                self._onward._put(packet)  # noqa: SLF001 - another one of us
+        try:
+            datagram = sock.recv(2048)
+        except OSError:
+            return False  # all read; an error that an ICMP message left behind is read as well
+        if rtcp:
+            self.ear.hear_rtcp(datagram, self._loop.time())
+            return True
+        packet = self.ear.hear(datagram, self._loop.time())
+        if packet is not None and self._onward is not None:
+            self._onward._put(packet)  # noqa: SLF001 - another one of us
+        return True
 
 
 def bridge(one: MediaStream, other: MediaStream) -> None:
