@@ -1,7 +1,7 @@
 """``sbcctl lab``: Teams, a PBX, a phone and this SBC on one machine, in namespaces of their own.
 
-``run`` and ``up`` call themselves again inside a sandbox; what is inside is recognised by
-:func:`sandbox.inside` and does the work.
+``run``, ``up`` and ``soak`` call themselves again inside a sandbox; what is inside is recognised
+by :func:`sandbox.inside` and does the work.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator import console, errors
-from orchestrator.cli import settings
+from orchestrator import errors
+from orchestrator.cli import lab_parts, lab_soak, settings
 
 if TYPE_CHECKING:
     from orchestrator.lab import run as runs
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
 
 _CALL_TIMEOUT = 120.0
 _DOWN_TIMEOUT = 15.0
-
-
-def examples() -> Path:
-    """The folder of the sites the lab is made for: inside the wheel, or the repository's."""
-    packaged = Path(str(resources.files("orchestrator")), "examples")
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "examples"
 
 
 @click.group("lab")
@@ -41,17 +34,11 @@ def command() -> None:
     """
 
 
-_site = click.option(
-    "--site",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=None,
-    metavar="FILE",
-    help="The site.yaml to apply, instead of the examples the stories need.",
-)
+command.add_command(lab_soak.command)
 
 
 @command.command("run")
-@_site
+@lab_parts.site_option
 @click.option("--only", multiple=True, metavar="NAME", help="Tell this story only; may repeat.")
 @click.option(
     "--report",
@@ -78,9 +65,9 @@ def run(
         ctx.exit(_run_inside(options, site, wanted, report_file, keep=keep))
     preflight.check(options.engine_root)
     _check_writable(report_file)
-    words = ["lab", "run", *_site_words(site), "--report", str(report_file)]
+    words = ["lab", "run", *lab_parts.site_words(site), "--report", str(report_file)]
     words += [word for scenario in wanted for word in ("--only", scenario.name)]
-    argv, env = _again(options, *words, *(["--keep"] if keep else []))
+    argv, env = lab_parts.again(options, *words, *(["--keep"] if keep else []))
     if keep:
         listener = control.listen(_name())
         listener.set_inheritable(True)
@@ -89,7 +76,7 @@ def run(
 
 
 @command.command("up")
-@_site
+@lab_parts.site_option
 @click.pass_context
 def up(ctx: click.Context, site: Path | None) -> None:
     """Build the lab and apply the site; it stays until `sbcctl lab down`."""
@@ -112,10 +99,10 @@ def up(ctx: click.Context, site: Path | None) -> None:
             background.say_ready(lab.world.logs / "lab.log")
             await _serve(lab)
 
-        runs.open_lab(_settings(options, site), voice, stay)
+        runs.open_lab(lab_parts.settings(options, site), voice, stay)
         return
     preflight.check(options.engine_root)
-    argv, env = _again(options, "lab", "up", *_site_words(site))
+    argv, env = lab_parts.again(options, "lab", "up", *lab_parts.site_words(site))
     ctx.exit(background.start(argv, env, control.listen(_name())))
 
 
@@ -132,7 +119,9 @@ def call(ctx: click.Context, name: str) -> None:
     fields = said.get("call")
     known = fields if isinstance(fields, dict) else {}
     code = errors.ExitCode.DONE if known.get("ok") else errors.ExitCode.FAILED
-    ctx.obj.console().result("lab-call", _plain(str(said.get("text", ""))), known, exit_code=code)
+    ctx.obj.console().result(
+        "lab-call", lab_parts.plain(str(said.get("text", ""))), known, exit_code=code
+    )
     ctx.exit(code)
 
 
@@ -194,7 +183,7 @@ def _run_inside(
         seconds = time.monotonic() - began
         voice.result(
             "lab-run",
-            _plain(
+            lab_parts.plain(
                 f"{report.ladders(result.outcomes)}\n\n{report.table(result.outcomes)}\n\n"
                 f"{report.sentence(result)}, in {seconds:.1f} s. Report: {report_file}"
             ),
@@ -206,7 +195,7 @@ def _run_inside(
             await _serve(lab)
         return result
 
-    result = runs.open_lab(_settings(options, site), voice, play, site=wanted[0].site)
+    result = runs.open_lab(lab_parts.settings(options, site), voice, play, site=wanted[0].site)
     return _code_of(result)
 
 
@@ -232,32 +221,9 @@ async def _serve(lab: runs.Lab) -> None:
     await control.serve(listener, answer)
 
 
-def _settings(options: settings.Settings, site: Path | None) -> runs.Settings:
-    """What the lab is made of."""
-    from orchestrator.lab import run as runs  # noqa: PLC0415
-
-    return runs.Settings(examples(), site.resolve() if site else None, options.engine_root)
-
-
-def _site_words(site: Path | None) -> tuple[str, ...]:
-    """The option that names the operator's own site."""
-    return ("--site", str(site)) if site else ()
-
-
 def _name() -> str:
     """The name of the lab that stays; only who wants several at once gives one."""
     return os.environ.get("SBCCTL_LAB", "")
-
-
-def _again(options: settings.Settings, *words: str) -> tuple[list[str], dict[str, str]]:
-    """The command line that does the same inside the sandbox, and its environment."""
-    from orchestrator.lab import command as own  # noqa: PLC0415
-
-    argv = [*own.ARGV, "--output", options.output, "--color", options.color]
-    argv += ["--engine-root", options.engine_root] if options.engine_root else []
-    argv += ["--quiet"] * options.quiet
-    argv += ["--debug"] * options.debug
-    return [*argv, *words], own.environment()
 
 
 def _check_writable(file: Path) -> None:
@@ -285,8 +251,3 @@ def _write_report(file: Path, text: str) -> None:
 
 def _code_of(result: runs.Result) -> errors.ExitCode:
     return errors.ExitCode.DONE if result.ok else errors.ExitCode.FAILED
-
-
-def _plain(text: str) -> str:
-    """What was on the wire must not drive the reader's terminal."""
-    return "\n".join(console.visible(line) for line in text.split("\n"))

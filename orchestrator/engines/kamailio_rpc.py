@@ -44,7 +44,9 @@ RELOADS = frozenset(
 
 ALLOWED = RELOADS | {
     "cfg.get",
+    "core.shmmem",
     "core.sockets_list",
+    "core.tcp_info",
     "core.uptime",
     "core.version",
     "dispatcher.list",
@@ -55,6 +57,7 @@ ALLOWED = RELOADS | {
     "htable.stats",
     "permissions.addressDump",
     "permissions.subnetDump",
+    "pkg.stats",
     "pv.shvSet",
     "stats.get_statistics",
     "system.listMethods",
@@ -246,6 +249,15 @@ class Rpc:
             yield
         finally:
             os.close(handle)
+
+
+def unexpected(name: str, told: object) -> errors.EngineRefused:
+    """An answer that lacks a number it must have."""
+    return errors.EngineRefused(
+        f"Kamailio's answer has no number {name}",
+        words=str(told)[:200],
+        hint="this Kamailio answers otherwise than the ones sbcctl knows; please report it",
+    )
 
 
 def _refused(method: str, error: Exception) -> errors.EngineRefused:

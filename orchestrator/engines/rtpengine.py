@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import rtpengine_ng as ng
@@ -13,8 +14,33 @@ from orchestrator.host import process
 _VERSION = re.compile(r"Version: (\d+)\.(\d+)")
 _PAUSES = (0.2, 0.3, 0.5)
 
+_CUT_OFF = (
+    "timeoutsessions",
+    "silenttimeoutsessions",
+    "finaltimeoutsessions",
+    "offertimeoutsessions",
+    "forcedterminatedsessions",
+)
+
 R = TypeVar("R", bound=ng.Reply)
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much of a running RTPEngine is in use at one moment.
+
+    Attributes:
+        sessions: Calls it carries.
+        ports: UDP ports it holds, on all interfaces.
+        calls: Calls since it started.
+        cut_off: Those of them that nobody deleted: they ran into a time limit.
+    """
+
+    sessions: int
+    ports: int
+    calls: int
+    cut_off: int
 
 
 def probe_version(root: process.EngineRoot | None) -> tuple[int, int]:
@@ -63,6 +89,15 @@ class Rtpengine:
         """
         return self._ask(ng.Statistics(), _PAUSES, lambda told: told.sessions)
 
+    def load(self) -> Load:
+        """How much of it is in use.
+
+        Raises:
+            EngineSilent: No answer in time, or nobody listens there.
+            EngineRefused: It answered something else.
+        """
+        return self._ask(ng.Statistics(), _PAUSES, _load_of)
+
     def _ask(
         self, question: ng.Request[R], pauses: tuple[float, ...], read: Callable[[R], V]
     ) -> V:
@@ -83,3 +118,28 @@ class Rtpengine:
             raise errors.EngineRefused(
                 f"RTPEngine's answer to {question.command} makes no sense", words=str(error)
             ) from error
+
+
+def _load_of(told: ng.StatisticsReply) -> Load:
+    interfaces = told.statistics.get("interfaces")
+    totals = told.statistics.get("totalstatistics")
+    return Load(
+        sessions=told.sessions,
+        ports=sum(
+            _number(_group(interface, "ports"), "used")
+            for interface in (interfaces if isinstance(interfaces, tuple) else ())
+        ),
+        calls=_number(totals, "managedsessions"),
+        cut_off=sum(_number(totals, name) for name in _CUT_OFF),
+    )
+
+
+def _group(told: object, name: str) -> object:
+    return told.get(name) if isinstance(told, Mapping) else None
+
+
+def _number(told: object, name: str) -> int:
+    value = _group(told, name)
+    if not isinstance(value, int):
+        raise ng.RemoteProtocolError(f"statistics without {name}")
+    return value

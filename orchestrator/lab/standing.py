@@ -126,7 +126,10 @@ class Call:
         client = await self._ways.send_request(
             request, inside.next_hop, source=source or self.source, fresh=fresh, answered=invited
         )
-        return await client.final(WITHIN)
+        answer = await client.final(WITHIN)
+        if fresh and method == "BYE":
+            client.flow.leave()  # nobody needs it any more (TLS-8)
+        return answer
 
     async def renegotiate(
         self, body: bytes, *, extra: build.Extra = (), source: str = "", fresh: bool = False

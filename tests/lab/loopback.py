@@ -37,7 +37,11 @@ def sockets(family, kind, bind):
     made.setblocking(False)
     if kind == socket.SOCK_STREAM:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind(bind)
+    try:
+        made.bind(bind)
+    except OSError:
+        made.close()
+        raise
     return made
 
 

@@ -58,12 +58,8 @@ async def pbx_calls_teams(told: story.Story) -> str:
 
 async def teams_calls_phone(told: story.Story) -> str:
     """The phone registers, is found and answers; it hangs up."""
-    lab = told.lab
-    await openings.register(lab)
-    caller = await lab.teams.dial(addresses.PHONE_NUMBER, caller=addresses.TEAMS_NUMBER)
-    told.track("Teams hears the phone", caller)
-    callee = await lab.phone.next_leg()
-    told.track("phone hears Teams", callee)
+    await openings.register(told.lab)
+    caller, callee = await openings.teams_to_phone(told)
     await told.connect(caller, callee)
     await told.talk()
     await openings.hang_up(callee, caller)
@@ -72,12 +68,8 @@ async def teams_calls_phone(told: story.Story) -> str:
 
 async def phone_calls_teams(told: story.Story) -> str:
     """The phone registers, proves itself again in its INVITE, and Teams answers."""
-    lab = told.lab
-    await openings.register(lab)
-    caller = await lab.phone.dial(addresses.TEAMS_NUMBER)
-    told.track("phone hears Teams", caller)
-    callee = await lab.teams.next_leg()
-    told.track("Teams hears the phone", callee)
+    await openings.register(told.lab)
+    caller, callee = await openings.phone_to_teams(told)
     await told.connect(caller, callee)
     await told.talk()
     await openings.hang_up(caller, callee)

@@ -27,7 +27,7 @@ async def teams_to_trunk(
     """Teams has called *number*, and the call is at *trunk*: caller and callee."""
     caller = await told.lab.teams.dial(number, caller=addresses.TEAMS_NUMBER, wishes=wishes)
     told.track(f"Teams hears {_named(trunk)}", caller)
-    callee = await trunk.next_leg()
+    callee = await trunk.next_leg(call_id=_id_of(caller))
     told.track(f"{trunk.settings.name} hears Teams", callee)
     return caller, callee
 
@@ -38,7 +38,7 @@ async def trunk_to_teams(
     """*number* behind *trunk* has called Teams, and the call is there: caller and callee."""
     caller = await trunk.dial(addresses.TEAMS_NUMBER, caller=number, wishes=wishes)
     told.track(f"{trunk.settings.name} hears Teams", caller)
-    callee = await told.lab.teams.next_leg()
+    callee = await told.lab.teams.next_leg(call_id=_id_of(caller))
     told.track(f"Teams hears {_named(trunk)}", callee)
     return caller, callee
 
@@ -49,8 +49,28 @@ async def trunk_to_trunk(
     """*own* behind one trunk has called *number*, and the call is at the other: both ends."""
     caller = await one.dial(number, caller=own)
     told.track(f"{one.settings.name} hears {_named(other)}", caller)
-    callee = await other.next_leg()
+    callee = await other.next_leg(call_id=_id_of(caller))
     told.track(f"{other.settings.name} hears {_named(one)}", callee)
+    return caller, callee
+
+
+async def teams_to_phone(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """Teams has called the registered phone, which has not answered yet: caller and callee."""
+    lab = told.lab
+    caller = await lab.teams.dial(addresses.PHONE_NUMBER, caller=addresses.TEAMS_NUMBER)
+    told.track("Teams hears the phone", caller)
+    callee = await lab.phone.next_leg(call_id=_id_of(caller))
+    told.track("phone hears Teams", callee)
+    return caller, callee
+
+
+async def phone_to_teams(told: story.Story) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """The phone has called Teams, which has not answered yet: caller and callee."""
+    lab = told.lab
+    caller = await lab.phone.dial(addresses.TEAMS_NUMBER)
+    told.track("phone hears Teams", caller)
+    callee = await lab.teams.next_leg(call_id=_id_of(caller))
+    told.track("Teams hears the phone", callee)
     return caller, callee
 
 
@@ -60,7 +80,7 @@ async def phone_to_phone(
     """One phone has called the *number* of the other, which has not answered yet: both ends."""
     caller = await one.dial(number)
     told.track(f"{one.settings.name} hears {_named(other)}", caller)
-    callee = await other.next_leg()
+    callee = await other.next_leg(call_id=_id_of(caller))
     told.track(f"{other.settings.name} hears {_named(one)}", callee)
     return caller, callee
 
@@ -102,6 +122,11 @@ async def cancel(caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
     if answer.status != 487:
         raise story.Failed(f"CANCEL led to {answer.start_line} instead of 487")
     await callee.cancelled()
+
+
+def _id_of(caller: leg.OutgoingLeg) -> str:
+    """What its other end is found by, however many calls are under way at once."""
+    return caller.call.invite.call_id
 
 
 def _named(known: pbx.Pbx | phone.Phone) -> str:
