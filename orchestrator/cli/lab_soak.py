@@ -32,7 +32,7 @@ _HOUR = 3600.0
     "--warm-up",
     type=click.IntRange(0, 100_000),
     default=200,
-    help="Calls before the engines are looked at first (200); with 0 memory is not judged.",
+    help="Calls before the engines are looked at first (200); 0 judges no memory.",
 )
 @click.option(
     "--seconds",
@@ -72,14 +72,14 @@ def command(
 def _inside(options: settings.Settings, site: Path | None, plan: soak.Plan) -> errors.ExitCode:
     """The work, inside the sandbox."""
     from orchestrator.lab import run as runs  # noqa: PLC0415
-    from orchestrator.lab import soak, soak_report  # noqa: PLC0415
+    from orchestrator.lab import soak, soak_calls, soak_report  # noqa: PLC0415
 
     voice = options.console()
 
     async def play(lab: runs.Lab) -> soak.Result:
         return await soak.Soak(lab, plan, voice.say).play()
 
-    result = runs.open_lab(lab_parts.settings(options, site), voice, play)
+    result = runs.open_lab(lab_parts.settings(options, site), voice, play, site=soak_calls.SITE)
     code = errors.ExitCode.DONE if result.ok else errors.ExitCode.FAILED
     if result.stopped == soak.INTERRUPTED:
         code = errors.ExitCode.INTERRUPTED

@@ -24,6 +24,10 @@ class Moody:
         """The addresses it listens at."""
         raise NotImplementedError
 
+    async def drop_connections(self) -> None:
+        """Close all connections, as Microsoft does with idle ones (TLS-8)."""
+        await self._agent.drop_connections()
+
     @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
         """Nobody listens here meanwhile: the kernel refuses by ICMP or a TCP reset."""

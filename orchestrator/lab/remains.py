@@ -21,6 +21,11 @@ from orchestrator.render import views
 PATIENCE = 90.0
 """Seconds until the engines must be quiet; OPTIONS are under way a few seconds of each minute."""
 
+EXPIRY = 240.0
+"""Seconds until the rows of these tables are gone as well, which live for a while on purpose."""
+EXPIRING = ("transfer",)
+"""Tables whose rows end by themselves."""
+
 SHARED_SLACK = 2_097_152
 """Bytes by which Kamailio's shared memory may grow, however many calls there were: two more
 points of wolfSSL's cache, which :func:`soak.Soak.play` fills before it looks for the first time.
@@ -87,8 +92,13 @@ def look(lab: run.Lab) -> Remains:
     )
 
 
-async def settled(lab: run.Lab, *, within: float = PATIENCE) -> Remains:
+async def settled(lab: run.Lab, *, within: float = PATIENCE, expired: bool = False) -> Remains:
     """Close what is idle, and look as soon as nothing is under way; at the latest after *within*.
+
+    Args:
+        lab: Whose SBC serves.
+        within: Seconds.
+        expired: Whether to wait for the rows that end by themselves as well.
 
     Raises:
         EngineError: An engine does not answer.
@@ -96,36 +106,37 @@ async def settled(lab: run.Lab, *, within: float = PATIENCE) -> Remains:
     loop = asyncio.get_running_loop()
     end = loop.time() + within
     while True:
-        await lab.actors.teams.drop_connections()
+        for actor in lab.actors.everybody:
+            await actor.drop_connections()
         found = look(lab)
-        if found.quiet or loop.time() > end:
+        waits = expired and any(found.kamailio.rows.get(table) for table in EXPIRING)
+        if (found.quiet and not waits) or loop.time() > end:
             return found
         await asyncio.sleep(_POLL)
 
 
-def left_over(before: Remains, after: Remains, *, memory: bool = True) -> tuple[str, ...]:
+def left_over(before: Remains, after: Remains, *, whole: bool = True) -> tuple[str, ...]:
     """What calls left behind, a sentence each; nothing when all is well.
 
     Args:
         before: What the engines held before the calls.
         after: What they held after them.
-        memory: Whether memory is judged; not when the caches were empty before.
+        whole: Whether memory and rows that end by themselves are judged; not when the caches
+            were empty before, and not when nobody waited for the end of such rows.
     """
-    found = (*_of_kamailio(before, after), *_of_rtpengine(before, after), *_of_both(before, after))
-    return (*found, *_memory(before, after)) if memory else found
+    found = (*_of_kamailio(after), *_of_rtpengine(before, after), *_of_both(before, after))
+    rows = _rows(before, after, passed_over=() if whole else EXPIRING)
+    return (*found, *rows, *(_memory(before, after) if whole else ()))
 
 
-def _of_kamailio(before: Remains, after: Remains) -> Iterator[str]:
-    now, then = after.kamailio, before.kamailio
+def _of_kamailio(after: Remains) -> Iterator[str]:
+    now = after.kamailio
     if now.transactions:
         yield f"Kamailio still knows {now.transactions} transactions"
     if now.unfreed:
         yield f"Kamailio did not free {now.unfreed} transactions"
     if now.connections:
         yield f"Kamailio still has {now.connections} connections"
-    for table, rows in now.rows.items():
-        if rows > then.rows.get(table, 0):
-            yield f"table {table} has {rows} rows, {then.rows.get(table, 0)} before"
 
 
 def _of_rtpengine(before: Remains, after: Remains) -> Iterator[str]:
@@ -146,6 +157,13 @@ def _of_both(before: Remains, after: Remains) -> Iterator[str]:
         files = after.files(program) - before.files(program)
         if files > FILES_SLACK[program]:
             yield f"{program} has {files} more files open"
+
+
+def _rows(before: Remains, after: Remains, *, passed_over: tuple[str, ...]) -> Iterator[str]:
+    for table, rows in after.kamailio.rows.items():
+        then = before.kamailio.rows.get(table, 0)
+        if rows > then and table not in passed_over:
+            yield f"table {table} has {rows} rows, {then} before"
 
 
 def _memory(before: Remains, after: Remains) -> Iterator[str]:

@@ -61,7 +61,8 @@ class Plan:
         calls: How many calls, the ones to warm up not counted.
         rate: Calls begun in a second.
         seconds: How long calls are placed at most.
-        warm_up: Calls before the first look at the engines; without any, memory is not judged.
+        warm_up: Calls before the first look at the engines; without any, memory and rows that
+            end by themselves are not judged.
         kinds: What is called.
     """
 
@@ -172,7 +173,8 @@ class _Timed(story.Story):
     async def connect(self, caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
         """Connect, and remember how long it took."""
         await super().connect(caller, callee)
-        self.setup = asyncio.get_running_loop().time() - self._began
+        if self.setup is None:
+            self.setup = asyncio.get_running_loop().time() - self._began
 
 
 class Soak:
@@ -208,13 +210,13 @@ class Soak:
         with self._ends_on_signal(loop):
             await self._place(self._plan.warm_up, warm, "warm-up")
             await self._fill_caches()
-            before = await remains.settled(self._lab)
+            thorough = self._plan.warm_up > 0
+            before = await self._settled(thorough=thorough)
             began = loop.time()
             await self._place(self._plan.calls, tally, "soak")
             seconds = loop.time() - began
             self._tell("soak: waiting until the engines are quiet")
-            wait = _WIND_UP if self._why == INTERRUPTED else remains.PATIENCE
-            after = await remains.settled(self._lab, within=wait)
+            after = await self._settled(thorough=thorough)
         tally.failures[:0] = warm.failures
         found = zip(actors.complaints, marks, strict=True)
         broken = (each for known, mark in found for each in known.entries[mark:])
@@ -226,9 +228,16 @@ class Soak:
             broken=tuple(dict.fromkeys(broken)),
             before=before,
             after=after,
-            left=remains.left_over(before, after, memory=self._plan.warm_up > 0),
+            left=remains.left_over(before, after, whole=thorough and not self._why),
             stopped=self._why,
         )
+
+    async def _settled(self, *, thorough: bool) -> remains.Remains:
+        """What the engines hold when nothing is under way; what they hold now after Ctrl-C."""
+        wait = remains.EXPIRY if thorough else remains.PATIENCE
+        if self._why == INTERRUPTED:
+            wait, thorough = _WIND_UP, False
+        return await remains.settled(self._lab, within=wait, expired=thorough)
 
     async def _place(self, calls: int, tally: Tally, name: str) -> None:
         """Begin that many calls by the clock, and wait until all are over."""

@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.lab import addresses, hold, leg, story
-from orchestrator.lab.scenarios import openings
+from orchestrator.lab.scenarios import openings, transfer
 from orchestrator.sip import message
+
+SITE = "02-company"
+"""The example all of them can be placed with."""
 
 WORDS = 25
 """Packets that each side hears in every call that is answered: half a second."""
@@ -130,14 +133,41 @@ async def held(turn: Turn) -> None:
     await openings.hang_up(caller, callee)
 
 
+async def teams_to_carrier(turn: Turn) -> None:
+    """Teams calls a number of the public network and hangs up."""
+    told = turn.told
+    carrier = told.lab.carrier_a
+    caller, callee = await openings.teams_to_trunk(told, carrier, addresses.PSTN_NUMBER)
+    await _speak(turn, caller, callee)
+    await openings.hang_up(caller, callee)
+
+
+async def carrier_to_teams(turn: Turn) -> None:
+    """Somebody in the public network calls Teams and hangs up."""
+    told = turn.told
+    carrier = told.lab.carrier_a
+    caller, callee = await openings.trunk_to_teams(told, carrier, addresses.PSTN_NUMBER)
+    await _speak(turn, caller, callee)
+    await openings.hang_up(caller, callee)
+
+
+async def transferred(turn: Turn) -> None:
+    """Teams transfers by REFER: blind, after asking, and by somebody who leaves at once."""
+    ways = (transfer.to_a_user, transfer.after_asking, transfer.in_a_hurry)
+    await ways[turn.number % len(ways)](turn.told)
+
+
 KINDS: tuple[Kind, ...] = (
-    Kind("teams-to-pbx", "Teams calls the PBX", 36, teams_to_pbx),
-    Kind("pbx-to-teams", "the PBX calls Teams", 36, pbx_to_teams),
-    Kind("teams-to-phone", "Teams calls the phone", 7, teams_to_phone),
-    Kind("phone-to-teams", "the phone calls Teams", 7, phone_to_teams),
-    Kind("busy", "the callee is busy", 4, busy),
+    Kind("teams-to-pbx", "Teams calls the PBX", 30, teams_to_pbx),
+    Kind("pbx-to-teams", "the PBX calls Teams", 30, pbx_to_teams),
+    Kind("teams-to-carrier", "Teams calls the public network", 8, teams_to_carrier),
+    Kind("carrier-to-teams", "the public network calls Teams", 8, carrier_to_teams),
+    Kind("teams-to-phone", "Teams calls the phone", 3, teams_to_phone),
+    Kind("phone-to-teams", "the phone calls Teams", 3, phone_to_teams),
+    Kind("busy", "the callee is busy", 3, busy),
     Kind("cancelled", "the caller gives up", 5, cancelled),
     Kind("held", "one side holds and resumes", 5, held),
+    Kind("transferred", "Teams transfers the call", 5, transferred),
 )
 """Every kind of call."""
 

@@ -133,10 +133,6 @@ class Teams(moods.Moody):
         """Close everything."""
         await self._agent.close()
 
-    async def drop_connections(self) -> None:
-        """Close all connections, as Microsoft does with idle ones (TLS-8)."""
-        await self._agent.drop_connections()
-
     async def dial(
         self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL, source: str = ""
     ) -> leg.OutgoingLeg:

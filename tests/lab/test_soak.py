@@ -84,6 +84,13 @@ def test_whatever_calls_leave_behind_is_said(after, word):
     assert word in "; ".join(remains.left_over(QUIET, after))
 
 
+def test_a_short_soak_judges_no_memory_and_no_rows_that_end_by_themselves():
+    after = with_kamailio(shared=19_000_000, rows={"trunk": 2, "transfer": 4})
+
+    assert len(remains.left_over(QUIET, after)) == 2
+    assert remains.left_over(QUIET, after, whole=False) == ()
+
+
 def test_of_a_hundred_calls_each_kind_gets_its_share():
     placed = Counter(kind.name for kind in itertools.islice(soak_calls.mix(soak_calls.KINDS), 100))
 
@@ -132,7 +139,7 @@ def test_sixty_calls_of_every_kind_leave_nothing_behind(lane):
     assert told["audio"]["altered"] == 0
     assert told["audio"]["packets"] >= 2 * soak_calls.WORDS * 45
     assert told["after"]["kamailio"]["placed"] > told["before"]["kamailio"]["placed"] + 100
-    assert told["after"]["rtpengine"]["calls"] == told["before"]["rtpengine"]["calls"] + 60
+    assert told["after"]["rtpengine"]["calls"] >= told["before"]["rtpengine"]["calls"] + 60
 
 
 @pytest.mark.lab

@@ -274,7 +274,7 @@ async def _transfer(
         raise story.Failed(f"the PBX was asked to call {asked.get('Refer-To')}")
     new = await refer.follow(told.lab.branch, branch, asked)
     told.track("branch hears the new user", new)
-    other = await told.lab.teams.next_leg()
+    other = await told.lab.teams.next_leg(call_id=new.call.invite.call_id)
     told.track("the new user hears branch", other)
     if other.call.invite.target != target.refer_to:
         raise story.Failed(f"Teams was called as {other.call.invite.target}")
