@@ -51,7 +51,7 @@ in the next story: let a silent address be silent until the SBC has given it up.
 from __future__ import annotations
 
 from orchestrator.lab import story
-from orchestrator.lab.scenarios import basic, hold, media, phones, transfer, trunks
+from orchestrator.lab.scenarios import basic, hold, media, phones, routes, transfer, trunks
 
 FAMILIES = (
     basic,
@@ -60,6 +60,7 @@ FAMILIES = (
     trunks,
     phones,
     transfer,
+    routes,
 )
 """Every family, in the order they are told."""
 
