@@ -23,7 +23,7 @@ from pathlib import Path
 
 import bad_all
 import bad_input
-import wire
+import raw_sip
 
 from rtpengine_ng import client
 from rtpengine_ng.messages import requests
@@ -71,27 +71,27 @@ class Seen:
         if (
             raw.startswith(b"SIP/2.0 ")
             and sink == self.sender
-            and not wire.call_id(raw).startswith("answer-")
+            and not raw_sip.call_id(raw).startswith("answer-")
         ):
             self.answers.append(raw)
-            return wire.ack_of(raw)
+            return raw_sip.ack_of(raw)
         method = raw.split(b" ", 1)[0]
         if method == b"OPTIONS":
-            if b"torture" in wire.call_id(raw).encode() or sink == "elsewhere":
+            if b"torture" in raw_sip.call_id(raw).encode() or sink == "elsewhere":
                 self.reached.append((sink, raw))
-            return wire.answer_to(raw, "200 OK")
+            return raw_sip.answer_to(raw, "200 OK")
         self.reached.append((sink, raw))
         if method == b"ACK" or raw.startswith(b"SIP/") or sink == "elsewhere":
             return b""
         if method != b"INVITE":
-            return wire.answer_to(raw, "200 OK")
+            return raw_sip.answer_to(raw, "200 OK")
         if GOOD.encode() not in raw.split(b"\r\n", 1)[0]:
-            return wire.answer_to(raw, "486 Busy Here")
+            return raw_sip.answer_to(raw, "486 Busy Here")
         address = TEAMS[0] if sink == "teams" else PBX
         media = bad_input.SECRET if sink == "teams" else bad_input.PLAIN
         who = bad_input.Who(sink, "", address, "", "")
         port = ":5061;transport=tls" if sink == "teams" else ":5060"
-        return wire.answer_to(raw, "200 OK", bad_input.sdp(who, media), f"{address}{port}")
+        return raw_sip.answer_to(raw, "200 OK", bad_input.sdp(who, media), f"{address}{port}")
 
 
 SEEN = Seen()
@@ -115,7 +115,7 @@ def on_stream(sink: str):
     """A TCP or TLS sink."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        cut = wire.Stream()
+        cut = raw_sip.Stream()
         if sink == "elsewhere":
             SEEN.reached.append((sink, b"a connection"))
         with contextlib.suppress(OSError):
@@ -156,7 +156,7 @@ class Connection:
         self.reading = asyncio.create_task(self.read(reader))
 
     async def read(self, reader: asyncio.StreamReader) -> None:
-        cut = wire.Stream()
+        cut = raw_sip.Stream()
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 for raw in cut.feed(data):
@@ -170,7 +170,7 @@ class Connection:
             self.writer.write(reply)
         status = raw.split(b" ", 2)[1]
         if raw.startswith(b"SIP/") and not status.startswith(b"1"):
-            self.told.setdefault(wire.call_id(raw), asyncio.Event()).set()
+            self.told.setdefault(raw_sip.call_id(raw), asyncio.Event()).set()
 
     async def send(self, case: bad_input.Case) -> None:
         """Send, and wait until the SBC answered what came behind, or hung up."""
@@ -190,7 +190,9 @@ class Connection:
             self.close()
             return
         if case.may_reach:
-            await self.until(self.told.setdefault(wire.call_id(case.raw), asyncio.Event()), 0.25)
+            await self.until(
+                self.told.setdefault(raw_sip.call_id(case.raw), asyncio.Event()), 0.25
+            )
 
     async def until(self, event: asyncio.Event, patience: float) -> bool:
         """Wait for an answer; False when the connection is lost or silent."""
@@ -342,8 +344,8 @@ class Rig:
         async def final(method: bytes) -> bytes:
             for _ in range(150):
                 for raw in SEEN.answers:
-                    over = wire.header(raw, b"cseq")[0].endswith(method) and raw[8:9] != b"1"
-                    if over and wire.call_id(raw) == mine:
+                    over = raw_sip.header(raw, b"cseq")[0].endswith(method) and raw[8:9] != b"1"
+                    if over and raw_sip.call_id(raw) == mine:
                         return raw
                 await asyncio.sleep(0.02)
             return b"SIP/2.0 000 Nothing\r\n\r\n"
@@ -351,10 +353,10 @@ class Rig:
         send(make.request(name, uri=f"sip:{number}@{who.target}"))
         told = await final(b"INVITE")
         if told.startswith(b"SIP/2.0 200"):
-            routes = [each.decode() for each in wire.header(told, b"record-route")][::-1]
+            routes = [each.decode() for each in raw_sip.header(told, b"record-route")][::-1]
             extra = "".join(f"Route: {route}\r\n" for route in routes)
-            uri = re.sub(rb"^.*<|>.*$", b"", wire.header(told, b"contact")[0]).decode()
-            to = wire.header(told, b"to")[0].decode()
+            uri = re.sub(rb"^.*<|>.*$", b"", raw_sip.header(told, b"contact")[0]).decode()
+            to = raw_sip.header(told, b"to")[0].decode()
             for method, number in (("ACK", 1), ("BYE", 2)):
                 cseq, branch = f"{number} {method}", f"z9hG4bK{name}{method}"
                 via = f"SIP/2.0/{who.transport.upper()} {who.address}:5060;branch={branch}"

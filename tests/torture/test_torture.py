@@ -17,9 +17,9 @@ import bad_all
 import bad_input
 import lanes
 import pytest
+import raw_sip
 import rfc4475
 import rig
-import wire
 
 from orchestrator.sip import message
 
@@ -57,12 +57,12 @@ def batch(machine: arena.Arena, sender: str) -> Batch:
     """Let one sender send all it has."""
     told = machine.ask(do="batch", sender=sender)
     who = rig.Senders[sender]
-    made = Batch(who, {wire.call_id(case.raw): case for case in bad_all.cases(who)[::-1]})
+    made = Batch(who, {raw_sip.call_id(case.raw): case for case in bad_all.cases(who)[::-1]})
     for raw in map(base64.b64decode, told["answers"]):
-        made.answers.setdefault(wire.call_id(raw), set()).add(raw[8:11].decode())
+        made.answers.setdefault(raw_sip.call_id(raw), set()).add(raw[8:11].decode())
     for sink, text in told["reached"]:
         raw = base64.b64decode(text)
-        made.reached.append((sink, wire.call_id(raw), raw))
+        made.reached.append((sink, raw_sip.call_id(raw), raw))
     return made
 
 
