@@ -126,6 +126,7 @@ class KamailioView:
     own_roots: bool
     ciphers: str
     options_interval: int
+    ring_within: int
     udp_workers: int
     tcp_workers: int
     shared_memory: int
@@ -217,6 +218,8 @@ def kamailio_view(
             (microsoft.WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + microsoft.CIPHERS
         ),
         options_interval=site.teams.options_interval,
+        # A second less than Teams waits, so that our 503 is there before its own 408 (SIG-25).
+        ring_within=site.teams.failover_time - 1,
         udp_workers=site.engines.workers,
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
         shared_memory=site.engines.shared_memory,

@@ -302,6 +302,8 @@ class Teams(Part):
     """PEM file of the CAs that may vouch for Microsoft; by default the seven it named (TLS-9)."""
     options_interval: Annotated[Whole, Field(ge=5, le=300)] = 60
     """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
+    failover_time: Annotated[Whole, Field(ge=5, le=60)] = 10
+    """FailoverTimeSeconds of the gateway object: nobody rings by then, Teams goes on (SIG-25)."""
 
 
 class Acme(Part):

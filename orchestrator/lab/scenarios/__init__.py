@@ -51,10 +51,24 @@ in the next story: let a silent address be silent until the SBC has given it up.
 from __future__ import annotations
 
 from orchestrator.lab import story
-from orchestrator.lab.scenarios import basic, hold, media, phones, routes, transfer, trunks
+from orchestrator.lab.scenarios import (
+    answers,
+    basic,
+    dialogs,
+    forks,
+    hold,
+    media,
+    phones,
+    routes,
+    transfer,
+    trunks,
+)
 
 FAMILIES = (
     basic,
+    answers,
+    forks,
+    dialogs,
     hold,
     media,
     trunks,
