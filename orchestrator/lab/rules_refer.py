@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterator
 
 from orchestrator.lab import evidence
@@ -12,17 +13,35 @@ Found = Iterator[tuple[str, str]]
 _FRAGMENT = re.compile(r"SIP/2\.0 [1-6][0-9]{2} ")
 
 
+def asked_for(target: str, context: evidence.Context) -> tuple[tuple[str, str], ...]:
+    """Referred-By and Replaces of every REFER that asked for an INVITE to this URI.
+
+    Headers in the URI of Refer-To are headers of the INVITE, and no part of its Request-URI
+    (RFC 3261 section 19.1.5).
+    """
+    found = []
+    for refer_to, referred_by in context.transfers:
+        plain, _, headers = refer_to.partition("?")
+        if plain == target:
+            carried = dict(each.partition("=")[::2] for each in headers.split("&"))
+            found.append((referred_by, urllib.parse.unquote(carried.get("Replaces", ""))))
+    return tuple(found)
+
+
 def triggered_call(parsed: message.Request | message.Response, context: evidence.Context) -> Found:
     """XF-2, XF-3: the INVITE after a REFER names Refer-To and Referred-By byte for byte."""
     if not isinstance(parsed, message.Request) or parsed.method != "INVITE":
         return
     if parsed.to.tag is not None or not context.transfers:
         return
-    asked = dict(context.transfers)
+    asked = asked_for(parsed.target, context)
     said = ", ".join(parsed.values("Referred-By"))
-    if parsed.target in asked:
-        if said != asked[parsed.target]:
+    replaces = ", ".join(parsed.values("Replaces"))
+    if asked:
+        if said not in {by for by, _ in asked}:
             yield "Referred-By is not the one of the REFER, byte for byte", f"Referred-By: {said}"
+        if replaces not in {value for _, value in asked}:
+            yield "Replaces is not the one of Refer-To", f"Replaces: {replaces}"
     elif said or ";x-t=" in parsed.target.lower():
         yield "the Request-URI is not the one of Refer-To, byte for byte", parsed.start_line
 

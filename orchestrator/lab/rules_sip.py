@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import TypeGuard
 
-from orchestrator.lab import evidence
+from orchestrator.lab import evidence, rules_refer
 from orchestrator.sip import build, grammar, message, uri
 
 Either = message.Request | message.Response
@@ -123,7 +123,7 @@ def transfer_mode(parsed: Either, context: evidence.Context) -> Found:
 
 def invite_target(parsed: Either, context: evidence.Context) -> Found:
     """SIG-1: the Request-URI is ``sip:+E.164@...pstnhub...;user=phone``, or what REFER named."""
-    if not _is_initial_invite(parsed) or parsed.target in dict(context.transfers):
+    if not _is_initial_invite(parsed) or rules_refer.asked_for(parsed.target, context):
         return
     target = uri.parse_uri(parsed.target)
     if not _E164.fullmatch(target.user or ""):
@@ -179,9 +179,10 @@ def delayed_offer(parsed: Either, _: evidence.Context) -> Found:
         yield "an INVITE without SDP: Teams knows no delayed offer", parsed.start_line
 
 
-def replaces(parsed: Either, _: evidence.Context) -> Found:
-    """SIG-7: no Replaces header."""
-    for value in parsed.values("Replaces"):
+def replaces(parsed: Either, context: evidence.Context) -> Found:
+    """SIG-7: no Replaces header but the one that a REFER asked for."""
+    wanted = isinstance(parsed, message.Request) and rules_refer.asked_for(parsed.target, context)
+    for value in () if wanted else parsed.values("Replaces"):
         yield "Replaces is rejected since April 2022", f"Replaces: {value}"
 
 

@@ -154,6 +154,25 @@ def test_a_call_that_nobody_transfers_may_be_ended():
     assert broken_by(BYE, context=replace(CONTEXT, transferring=False)) == []
 
 
+def test_the_only_replaces_is_the_one_a_refer_asked_for():
+    carried = f"{REFER_TO}?Replaces=a%40b%3Bto-tag%3D2%3Bfrom-tag%3D3"
+    asked = replace(CONTEXT, transfers=((carried, REFERRED_BY),))
+    with_replaces = TRIGGERED.replace(
+        "Referred-By", "Replaces: a@b;to-tag=2;from-tag=3\nReferred-By"
+    )
+    assert broken_by(with_replaces, context=asked) == []
+    assert broken_by(with_replaces) == ["XF-2"]
+    assert broken_by(TRIGGERED, context=asked) == ["XF-2"]
+
+
+def test_refer_is_listed_for_whom_it_is_carried_out_and_for_nobody_else():
+    listed = INVITE.replace("Supported: timer", "Allow: INVITE, REFER")
+    transferred = replace(CONTEXT, refer=("+493055520",))
+    assert broken_by(listed, context=transferred) == []
+    assert broken_by(listed) == ["XF-1"]
+    assert broken_by(INVITE, context=transferred) == ["XF-1"]
+
+
 @pytest.mark.parametrize("good", [TRUNK, BUSY])
 def test_what_a_trunk_takes_breaks_no_rule(good):
     assert broken_by(good, rules.TRUNK) == []

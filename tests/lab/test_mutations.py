@@ -24,6 +24,7 @@ TRUNKS = "orchestrator/render/trunks.py"
 
 
 IDENTITY = f"{ROUTES}/identity.cfg.j2"
+TRANSFER = f"{ROUTES}/transfer.cfg.j2"
 EVENTS = f"{ROUTES}/events.cfg.j2"
 SITE = "examples/01-one-pbx/site.yaml"
 TLS = "templates/kamailio/tls.cfg.j2"
@@ -175,6 +176,17 @@ GROUPS += (
                 f"{ROUTES}/media.cfg.j2",
                 'if ($avp(sdp_in) =~ "IN IP4 0',
                 'if ($rd =~ "x',
+            ),
+        },
+    ),
+    Group(
+        ("refer-refused", "transfer-user"),
+        {
+            "REFER offered where nobody carries it out": Mutation(
+                "XF-1", TRANSFER, '{param.value,transfer}) == "refer"', '{param.value,set}) != ""'
+            ),
+            "Referred-By in small letters": Mutation(
+                "XF-2", TRANSFER, "by) = $var(by);", "by) = $(var(by){s.tolower});"
             ),
         },
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.lab import addresses, leg, media, refer, story
+from orchestrator.lab import addresses, call, leg, media, refer, story
 from orchestrator.lab.scenarios import openings
 from orchestrator.sip import message, uri
 
@@ -55,8 +55,9 @@ async def to_a_number(told: story.Story) -> str:
 
 
 async def after_asking(told: story.Story) -> str:
-    """Consultative: the same REFER with x-tt; who waits hears the new leg before it answers."""
+    """Consultative: hold, REFER with x-tt; who waits hears the new leg before it answers."""
     user, branch = await _teams_calls_branch(told)
+    await user.hold()
     target = refer.opaque_target(consult=True)
     moved, new, other = await _transfer(told, user, branch, target)
     other.early()
@@ -73,12 +74,36 @@ async def after_asking(told: story.Story) -> str:
     return "transferred after asking: early media and audio with the new user"
 
 
-async def in_a_hurry(told: story.Story) -> str:
-    """The transferor is gone 280 ms after the 202, before anybody answers."""
+async def as_odd_as_it_gets(told: story.Story) -> str:
+    """What no request line can hold gets 400; Replaces in Refer-To becomes a header."""
     branch, user = await _branch_calls_teams(told)
-    _, new, other = await _transfer(told, user, branch, refer.opaque_target())
+    refer.accept(branch)
+    bad = ("<tel:+493055520>", "<sip:a@b?X=1%0D%0AVia:x>", '<sip:a@b;x="c>', "<sip:>", "sips:a@b")
+    for value in bad:
+        answer = await user.call.ask("REFER", extra=(("Refer-To", value),))
+        if answer.status != 400:
+            raise story.Failed(f"Refer-To: {value} got {answer.start_line}")
+    if (answer := await user.call.ask("REFER")).status != 400:
+        raise story.Failed(f"REFER without Refer-To got {answer.start_line}")
+    if any(request.method == "REFER" for request in branch.call.requests.entries):
+        raise story.Failed("a REFER that asks for nothing reached the PBX")
+    plain = f"sip:{refer.HOST}:5061;x-m=8:orgid:Ab;x-t=c%2Fd;transport=tls"
+    asked = refer.Target(f"{plain}?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2")
+    _, new, other = await _transfer(told, user, branch, asked)
+    other.refuse(603)
+    if (answer := await new.call.final()).status != 603:
+        raise story.Failed(f"Teams declined, and the PBX got {answer.start_line}")
+    await _go_on(told, user, branch)
+    return "REFERs that ask for nothing got 400; Teams got the Replaces it had asked for"
+
+
+async def in_a_hurry(told: story.Story) -> str:
+    """The transferor is gone 280 ms after the 202, before the PBX has called anybody."""
+    branch, user = await _branch_calls_teams(told)
+    moved, asked = await _ask(told, user, branch, refer.opaque_target())
     await asyncio.sleep(refer.LEAVE_AFTER)
     await openings.hang_up(user, branch)
+    new, other = await _follow(told, branch, asked, moved.target)
     await told.connect(new, other)
     await told.talk(TALK)
     await openings.hang_up(other, new)
@@ -91,7 +116,9 @@ async def to_somebody_busy(told: story.Story) -> str:
     moved, new, other = await _transfer(told, user, branch, refer.opaque_target())
     other.refuse(486)
     await moved.told(486)
-    await _must_be_refused(told, _token_of(new), 404)
+    again = await (await new.call.repeat()).final(call.WITHIN)
+    if again.status != 404 or told.lab.teams.waiting_calls:
+        raise story.Failed(f"the same call, sent again, got {again.start_line}")
     await _go_on(told, user, branch)
     return "the target was busy: Teams was told, was called once, and the call went on"
 
@@ -118,7 +145,11 @@ async def with_a_token(told: story.Story) -> str:
     token = _user_of(await branch.call.requested("REFER"))
     await _must_be_refused(told, token, 404, other=True)
     await _must_be_refused(told, token[:-1] + ("0" if token[-1] != "0" else "1"), 404)
-    new = await told.lab.branch.dial(token, caller=addresses.BRANCH_NUMBER)
+    assert branch.call.dialog is not None
+    own = (refer.replaces(branch.call.dialog), ("Referred-By", "<sip:pbx@192.0.2.21>"))
+    new = await told.lab.branch.dial(
+        token, caller=addresses.BRANCH_NUMBER, wishes=leg.Wishes(extra=own)
+    )
     told.track("branch hears the new user", new)
     other_user = await told.lab.teams.next_leg()
     told.track("the new user hears branch", other_user)
@@ -181,6 +212,11 @@ async def a_carrier_redirects(told: story.Story) -> str:
 async def a_carrier_redirects_for_ever(told: story.Story) -> str:
     """The third 302 ends the call; Teams reads 480 and no address."""
     lab = told.lab
+    user = await lab.teams.dial(addresses.PSTN_NUMBER, caller=addresses.TEAMS_NUMBER)
+    (await lab.carrier_a.next_leg()).refuse(302, extra=_moved_to(f"+44163@{addresses.CARRIER_B}"))
+    (await lab.carrier_a.next_leg()).refuse(486)
+    if (answer := await user.call.final()).status != 486:
+        raise story.Failed(f"where the carrier sent it was busy, Teams got {answer.start_line}")
     user, carrier = await openings.teams_to_trunk(told, lab.carrier_a, addresses.PSTN_NUMBER)
     for number in ("+441632960101", "+441632960102", "+441632960103"):
         carrier.refuse(302, extra=_moved_to(f"{number}@{addresses.CARRIER_B}"))
@@ -208,6 +244,14 @@ async def teams_replaces(told: story.Story) -> str:
     second.close()
     if answer.status != 420 or answer.get("Unsupported") != "replaces":
         raise story.Failed(f"INVITE with Replaces got {answer.start_line}")
+    wishes = leg.Wishes(extra=(("Require", "replaces"),))
+    third = await told.lab.branch.dial(
+        addresses.TEAMS_NUMBER, caller=addresses.BRANCH_NUMBER, wishes=wishes
+    )
+    answer = await third.call.final()
+    third.close()
+    if answer.status != 420 or told.lab.teams.waiting_calls:
+        raise story.Failed(f"a PBX that wants to replace a call of Teams got {answer.start_line}")
     if told.lab.branch.waiting_calls:
         raise story.Failed("a call that was to replace another one rang as a new one")
     await _go_on(told, branch, user)
@@ -230,6 +274,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     _told("transfer-hasty", "the transferor leaves at once", ("XF-2", "XF-5"), in_a_hurry),
     _told("transfer-busy", "Teams transfers to somebody busy", ("XF-4", "XF-5"), to_somebody_busy),
     _told("transfer-silent", "Teams transfers to nobody", ("XF-4", "XF-5"), to_nobody),
+    _told("transfer-odd", "Teams asks for odd transfers", ("XF-3", "SIG-7"), as_odd_as_it_gets),
     _told("transfer-token", "who may use a transfer", ("XF-2", "XF-4"), with_a_token),
     _told("replaces-refused", "Teams may not replace calls", ("XF-8", "SIG-7"), teams_replaces),
     _told("carrier-refer", "a carrier sends REFER", ("XF-11",), a_carrier_refers),
@@ -265,6 +310,14 @@ async def _transfer(
 
     That the new INVITE is the one Microsoft asked for, its rules XF-2 to XF-5 say.
     """
+    moved, asked = await _ask(told, user, branch, target)
+    return (moved, *await _follow(told, branch, asked, target))
+
+
+async def _ask(
+    told: story.Story, user: refer.Leg, branch: refer.Leg, target: refer.Target
+) -> tuple[refer.Transfer, message.Request]:
+    """Teams sends REFER from another address (XF-9), and the PBX gets one it can carry out."""
     refer.accept(branch)
     moved = await told.lab.teams.transfer(user, target)
     if moved.answer.status != 202:
@@ -272,13 +325,20 @@ async def _transfer(
     asked = await branch.call.requested("REFER")
     if len(_user_of(asked)) > LONGEST_TOKEN or "x-m=" in asked.text():
         raise story.Failed(f"the PBX was asked to call {asked.get('Refer-To')}")
+    return moved, asked
+
+
+async def _follow(
+    told: story.Story, branch: refer.Leg, asked: message.Request, target: refer.Target
+) -> tuple[leg.OutgoingLeg, leg.IncomingLeg]:
+    """The PBX does what a REFER asks: both ends of the new call."""
     new = await refer.follow(told.lab.branch, branch, asked)
     told.track("branch hears the new user", new)
     other = await told.lab.teams.next_leg(call_id=new.call.invite.call_id)
     told.track("the new user hears branch", other)
-    if other.call.invite.target != target.refer_to:
+    if other.call.invite.target != target.refer_to.partition("?")[0]:
         raise story.Failed(f"Teams was called as {other.call.invite.target}")
-    return moved, new, other
+    return new, other
 
 
 async def _go_on(told: story.Story, first: leg.Leg, second: leg.Leg) -> None:
@@ -320,7 +380,3 @@ def _moved_to(whom: str) -> tuple[tuple[str, str], ...]:
 
 def _user_of(asked: message.Request) -> str:
     return uri.parse_uri(uri.parse_name_addr(asked.need("Refer-To")).uri).user or ""
-
-
-def _token_of(new: leg.OutgoingLeg) -> str:
-    return uri.parse_uri(new.call.invite.target).user or ""
