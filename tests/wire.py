@@ -26,6 +26,9 @@ PASSWORD = "for tests only"
 
 _REGISTRATIONS = itertools.count(10**6)
 
+LATE = 183
+"""In place of an answer: it rings, and answers after 1.7 s."""
+
 Send = Callable[[str], None]
 
 
@@ -211,7 +214,11 @@ class World:
         code = call.says[address]
         if code in (100, 180):
             self.ringing[address, call.call_id] = text
-        if code:
+        if code == LATE:
+            send(answer(text, 180, address))
+            later = answer(text, 200, address)
+            asyncio.get_running_loop().call_later(1.7, send, later)
+        elif code:
             send(answer(text, code, address))
 
     # -- callers ----------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def predict(
         code = 0
         for address in addresses:
             asked.append(address)
-            code = call.says[address]
+            code = 200 if call.says[address] == wire.LATE else call.says[address]
             if code in (180, 100):
                 break
             if code and code not in unable:
@@ -180,30 +180,31 @@ def limited(tree: dict, numbers: Iterator[int]) -> tuple[model.Site, list[wire.C
     """Calls whose targets only try or ring for ever, through routes that give them seconds."""
     ring = {"party": "office", "ring_within": "1"}
     picks_up = {"party": "office", "answer_within": "2"}
-    both = {"party": "office", "ring_within": "1", "answer_within": "2"}
+    both = {"party": "office", "ring_within": "1", "answer_within": "3"}
     tree["routes"] = {
         "quiet": {"number": "101", "to": [ring, "berlin"]},
         "last": {"number": "102", "to": [ring]},
         "unanswered": {"number": "103", "to": [picks_up, "berlin"]},
         "end": {"number": "104", "to": [picks_up]},
         "both": {"number": "105", "to": [both, "berlin"]},
+        "each": {"number": "106", "to": [picks_up, {"party": "berlin", "answer_within": "3"}]},
     }
     site = model.Site.model_validate(tree)
     office, berlin = (
         [g.host for g in site.trunks[name].gateways] for name in ("office", "berlin")
     )
+    wanted = (
+        *(("101", 100, 200), ("102", 100, 200), ("103", 100, 200), ("103", 180, 200)),
+        *(("104", 180, 200), ("105", 100, 200), ("105", 180, 200), ("105", wire.LATE, 200)),
+        ("106", 180, wire.LATE),
+    )
     calls = [
         wire.Call(
-            next(numbers),
-            source,
-            number,
-            dict.fromkeys(office, first) | dict.fromkeys(berlin, 200),
+            *(next(numbers), source, number),
+            dict.fromkeys(office, first) | dict.fromkeys(berlin, second),
         )
         for source in ("teams", "carrier", "phone")
-        for number, first in (
-            *(("101", 100), ("102", 100), ("103", 100), ("103", 180)),
-            *(("104", 180), ("105", 100), ("105", 180)),
-        )
+        for number, first, second in wanted
     ]
     return site, calls
 
