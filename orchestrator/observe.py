@@ -19,6 +19,7 @@ from orchestrator.engines import (
     certificate,
     kamailio,
     kamailio_rpc,
+    kamailio_uac,
     rtpengine,
     supervisor,
 )
@@ -350,7 +351,11 @@ def _destination_differences(
 
 def _read_back(generation: generations.Generation) -> tuple[generations.File, ...]:
     """The data files of which Kamailio tells whole what it holds: tables and addresses."""
-    effects = (generations.Effect.TABLE_RELOAD, generations.Effect.ADDRESSES_RELOAD)
+    effects = (
+        generations.Effect.TABLE_RELOAD,
+        generations.Effect.ADDRESSES_RELOAD,
+        generations.Effect.REGISTRATIONS_RELOAD,
+    )
     return tuple(file for file in generation.files if file.effect in effects)
 
 
@@ -362,6 +367,9 @@ def _holds(machine: Machine, generation: generations.Generation, file: generatio
     if file.effect is generations.Effect.ADDRESSES_RELOAD:
         held = {astuple(held) for held in kamailio.allowed_addresses(machine.rpc)}
         return held == wanted.addresses(generation)
+    if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
+        told = {each.row for each in kamailio_uac.held(machine.rpc)}
+        return told == wanted.registrations(generation)
     rows = dict(wanted.table_rows(file))
     try:
         return kamailio.table_rows(machine.rpc, file.table) == rows

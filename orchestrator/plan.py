@@ -157,6 +157,7 @@ class Kind(StrEnum):
     RELOAD_ADDRESSES = "reload-addresses"
     RELOAD_TABLE = "reload-table"
     RELOAD_DISPATCHER = "reload-dispatcher"
+    RELOAD_REGISTRATIONS = "reload-registrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ _RELOADS = {
     generations.Effect.ADDRESSES_RELOAD: Kind.RELOAD_ADDRESSES,
     generations.Effect.TABLE_RELOAD: Kind.RELOAD_TABLE,
     generations.Effect.DISPATCHER_RELOAD: Kind.RELOAD_DISPATCHER,
+    generations.Effect.REGISTRATIONS_RELOAD: Kind.RELOAD_REGISTRATIONS,
 }
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 

@@ -28,13 +28,14 @@ from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import back, change, check
-from orchestrator.engines import certbot, certificate, kamailio
+from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
 from orchestrator.host import access, cleaning, files, secrets
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
 
 _OPTIONS_BUDGET = 20.0
+_REGISTERED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ def _apply_locked(
         facts=facts,
         paths=machine.paths,
         secrets=views.Secrets(
-            contact_key=machine.store.contact_key(), phones=found.phones, trunks=found.trunks
+            contact_key=machine.store.contact_key(),
+            phones=found.phones,
+            trunks=found.trunks,
+            registrations=found.registrations,
         ),
     )
     name = generation.digest[:12]
@@ -129,6 +133,7 @@ def _apply_locked(
         *unseen,
         *_clean_up(machine),
         *_ask_around(machine, progress, generation),
+        *_await_registrations(machine, progress, generation),
     )
     return Outcome(generation=name, steps=todo.steps, warnings=warnings)
 
@@ -139,6 +144,7 @@ class _Secrets:
 
     phones: dict[str, str]
     trunks: dict[str, str]
+    registrations: dict[str, str]
 
 
 def _secrets(site: model.Site, machine: observe.Machine) -> _Secrets:
@@ -151,10 +157,15 @@ def _secrets(site: model.Site, machine: observe.Machine) -> _Secrets:
         for name, trunk in site.trunks.items()
         if trunk.digest is not None
     }
+    registrations = {
+        name: of(trunk.registration.password, f"trunks.{name}.registration.password")
+        for name, trunk in site.trunks.items()
+        if trunk.registration is not None
+    }
     phones = {
         user: of(phone.password, f"phones.users.{user}.password") for user, phone in users.items()
     }
-    return _Secrets(phones=phones, trunks=trunks)
+    return _Secrets(phones=phones, trunks=registrations | trunks, registrations=registrations)
 
 
 def _make_run_directory(machine: observe.Machine) -> None:
@@ -262,6 +273,19 @@ def _ask_around(
         name = generation.digest[:12]
         stopped.add_note(f"Generation {name} was read back before and serves")
         raise
+
+
+def _await_registrations(
+    machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
+) -> tuple[str, ...]:
+    """Wait for carriers to take our registrations; one that does not is a warning."""
+    count = len(wanted.registrations(generation))
+    if not count:
+        return ()
+    with progress.step("verify", f"{count} registrations at carriers") as step:
+        missing = kamailio_uac.wait(machine.rpc, seconds=_REGISTERED_SECONDS)
+        step.note(f"{count - len(missing)} stand")
+    return tuple(f"the carrier has not taken the registration of {name}" for name in missing)
 
 
 def _silent(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.engines import certificate, kamailio
+from orchestrator.engines import certificate, kamailio, kamailio_uac
 from orchestrator.host import notes
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
 
 _READY_SECONDS = 20.0
 _SERVED_SECONDS = 3.0
+_LOADED_SECONDS = 2.0
 _POLL = 0.05
 
 
@@ -57,6 +59,7 @@ class Change:
             plan.Kind.RELOAD_ADDRESSES: self._reload,
             plan.Kind.RELOAD_TABLE: self._reload,
             plan.Kind.RELOAD_DISPATCHER: self._reload,
+            plan.Kind.RELOAD_REGISTRATIONS: self._reload,
         }
         for step in todo.steps:
             if step.kind not in doing:
@@ -145,9 +148,21 @@ class Change:
             else:
                 return
 
+    def _take_back_registrations(self) -> None:
+        """Tell carriers which of our registrations end with this generation."""
+        kept = wanted.registrations(self._generation)
+        stand = [each for each in kamailio_uac.held(self._machine.rpc) if each.stands]
+        kamailio_uac.take_back(
+            self._machine.rpc, [each.name for each in stand if each.row not in kept]
+        )
+
     def _start_kamailio(self, step: plan.Step) -> None:
         del step
         watch = self._machine.supervisor
+        if watch.status("kamailio").running:
+            # One that does not answer keeps nobody from being restarted.
+            with suppress(errors.EngineError):
+                self._take_back_registrations()
         watch.stop("kamailio")
         notes.write_loaded(self._machine.run, ())
         watch.start(
@@ -161,6 +176,8 @@ class Change:
             seconds=_READY_SECONDS,
             check_alive=lambda: watch.check_alive("kamailio"),
         )
+        count = len(wanted.registrations(self._generation))
+        kamailio_uac.wait_loaded(self._machine.rpc, count, seconds=_LOADED_SECONDS)
         files = wanted.data_files(self._generation)
         notes.write_loaded(self._machine.run, ((file.path, file.digest) for file in files))
 
@@ -175,6 +192,8 @@ class Change:
             kamailio.reload_addresses(rpc)
         elif step.kind is plan.Kind.RELOAD_DISPATCHER:
             kamailio.reload_dispatcher(rpc)
+        elif step.kind is plan.Kind.RELOAD_REGISTRATIONS:
+            kamailio_uac.set_all(rpc, wanted.registrations(self._generation))
         else:
             kamailio.reload_tls(rpc, self._digest_of_leaf())
         loaded[step.path] = self._generation.file(step.path).digest

@@ -9,7 +9,7 @@ import click
 
 from orchestrator import errors
 from orchestrator.cli import settings
-from orchestrator.render import generation, views
+from orchestrator.render import accounts, generation, views
 from orchestrator.site import load
 
 GENERATIONS = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}
@@ -44,7 +44,7 @@ def command(options: settings.Settings, site: str, out: Path, engines: str) -> N
         wanted,
         facts=GENERATIONS[engines],
         paths=views.Paths(state=options.state_dir, run=options.run_dir),
-        secrets=views.Secrets(contact_key=views.UNRESOLVED, phones={}),
+        secrets=views.Secrets(contact_key=accounts.UNRESOLVED, phones={}),
     )
     _write(rendered, out)
     options.console().result(

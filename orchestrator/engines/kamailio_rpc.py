@@ -67,11 +67,21 @@ ALLOWED = RELOADS | {
     "tm.stats",
     "tm.t_uac_wait_block",
     "ul.dump",
+    "uac.reg_add",
+    "uac.reg_dump",
+    "uac.reg_remove",
+    "uac.reg_unregister",
 }
 """Everything sbcctl ever asks of Kamailio."""
 
 _GROWING = frozenset(
-    {"dispatcher.list", "htable.dump", "permissions.addressDump", "permissions.subnetDump"}
+    {
+        "dispatcher.list",
+        "htable.dump",
+        "permissions.addressDump",
+        "permissions.subnetDump",
+        "uac.reg_dump",
+    }
 )
 """Methods whose answer grows with the site."""
 

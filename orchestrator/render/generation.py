@@ -43,6 +43,7 @@ class Effect(StrEnum):
     NONE = "none"
     DISPATCHER_RELOAD = "dispatcher-reload"
     TABLE_RELOAD = "table-reload"
+    REGISTRATIONS_RELOAD = "registrations-reload"
     ADDRESSES_RELOAD = "addresses-reload"
     TLS_RELOAD = "tls-reload"
     UNIT_RELOAD = "unit-reload"
@@ -272,6 +273,15 @@ def _kamailio_data(view: views.KamailioView) -> tuple[File, ...]:
                 path="kamailio/roots.pem",
                 text=_place("kamailio/roots.pem.j2"),
                 effect=Effect.TLS_RELOAD,
+            )
+        )
+    if view.registrations:
+        files.append(
+            File(
+                path="kamailio/tables/uacreg",
+                text=_place("kamailio/tables/uacreg.j2", k=view),
+                effect=Effect.REGISTRATIONS_RELOAD,
+                secret=True,
             )
         )
     files += [

@@ -7,10 +7,10 @@ party is data of these tables, so that another trunk changes no line of the skel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.render import tables
+from orchestrator.render import accounts, tables
 from orchestrator.site import microsoft, model
 
 TEAMS = "teams"
@@ -155,6 +155,8 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
         values.append(("srtp", "1"))
     if trunk.tls and trunk.tls.name:
         values.append(("name", trunk.tls.name))
+    if trunk.registration:
+        values.append(("contact", accounts.contact_user(trunk.registration)))
     return tables.params(values)
 
 
@@ -167,24 +169,6 @@ def roots(site: model.Site) -> str:
     """The file of the CAs that may vouch for trunks; one for all of them (account_rules)."""
     named = (trunk.tls.ca for trunk in site.trunks.values() if trunk.tls and trunk.tls.ca)
     return next(named, DISTRIBUTION_ROOTS)
-
-
-def digest_table(site: model.Site, passwords: Mapping[str, str]) -> tables.Table:
-    """The table ``digest``: ``TRUNK/user``, ``TRUNK/password`` and perhaps ``TRUNK/realm``.
-
-    Args:
-        site: The site.
-        passwords: By trunk; one without gets an entry that fits nowhere.
-    """
-    entries: dict[str, str] = {}
-    for name, trunk in site.trunks.items():
-        if trunk.digest is None:
-            continue
-        entries[f"{name}/user"] = trunk.digest.user
-        entries[f"{name}/password"] = passwords.get(name, "unresolved")
-        if trunk.digest.realm:
-            entries[f"{name}/realm"] = trunk.digest.realm
-    return tables.table("digest", entries, secret=True)
 
 
 def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:

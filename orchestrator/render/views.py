@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.render import routes, tables, trunks, units
+from orchestrator.render import accounts, routes, tables, trunks, units
 from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
@@ -90,15 +90,13 @@ class Secrets:
         contact_key: Signs hidden Contacts and dialogs; made once for each site.
         phones: Password by SIP user name; a phone without one gets an entry that fits none.
         trunks: Password of our proof by trunk; one without gets an entry that fits nowhere.
+        registrations: Password of our registration by trunk.
     """
 
     contact_key: str
     phones: Mapping[str, str]
     trunks: Mapping[str, str] = field(default_factory=dict)
-
-
-UNRESOLVED = "unresolved"
-"""Stands in place of a secret where files are rendered without a look at the machine."""
+    registrations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,7 @@ class KamailioView:
     trunk_tls: bool
     trunk_roots: str
     proves: bool
+    registrations: tuple[accounts.Registration, ...]
     realm: str
     phones: bool
     peer_name_regex: str
@@ -153,7 +152,7 @@ class RtpengineView:
 def _digest_ha1(user: str, realm: str, password: str | None) -> str:
     """Return HA1 of RFC 2617 section 3.2.2.2: what the registrar compares with."""
     if password is None:
-        return UNRESOLVED
+        return accounts.UNRESOLVED
     return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
@@ -173,8 +172,8 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
         tables.table("target", calls.target),
         trunks.trunk_table(site),
         *(
-            (trunks.digest_table(site, secrets.trunks),)
-            if any(trunk.digest for trunk in site.trunks.values())
+            (accounts.digest_table(site, secrets.trunks),)
+            if any(trunk.proof for trunk in site.trunks.values())
             else ()
         ),
     )
@@ -188,7 +187,7 @@ def kamailio_view(
     files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
     if site.phones:
         files.append("phones")
-    proves = any(trunk.digest for trunk in site.trunks.values())
+    proves = any(trunk.proof for trunk in site.trunks.values())
     if proves:
         files.append("proofs")
     node = site.node
@@ -209,6 +208,7 @@ def kamailio_view(
         trunk_tls=trunks.speaks_tls(site),
         trunk_roots=trunks.roots(site),
         proves=proves,
+        registrations=accounts.registrations(site, secrets.registrations),
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
         peer_name_regex=microsoft.peer_name_regex(site),

@@ -24,6 +24,7 @@ RELOADED = (
     generations.Effect.ADDRESSES_RELOAD,
     generations.Effect.TABLE_RELOAD,
     generations.Effect.DISPATCHER_RELOAD,
+    generations.Effect.REGISTRATIONS_RELOAD,
 )
 """What Kamailio can read again while it runs, in the order in which that is safe."""
 
@@ -38,6 +39,7 @@ _COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
 _UNESCAPED = re.compile(r"\\(.)")
 _FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
 _TABLE_COLUMNS = 6
+_REGISTRATION_COLUMNS = (1, 4, 5, 6, 7, 8, 10, 11, 14, 15)
 _DISPATCHER_COLUMNS = 5
 
 
@@ -107,6 +109,17 @@ def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
         if len(columns) >= _TABLE_COLUMNS:
             rows.append((columns[1], columns[4]))
     return tuple(rows)
+
+
+def registrations(generation: generations.Generation) -> frozenset[tuple[str, ...]]:
+    """What each registration at a carrier is told, as ``engines.kamailio_uac`` reads it back."""
+    rows = set()
+    for file in generation.files:
+        if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
+            for line in file.text.splitlines()[1:]:
+                columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
+                rows.add(tuple(columns[place] for place in _REGISTRATION_COLUMNS))
+    return frozenset(rows)
 
 
 def addresses(generation: generations.Generation) -> frozenset[tuple[int, str, int, str]]:

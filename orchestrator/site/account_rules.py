@@ -101,6 +101,23 @@ def _find_unclear_trust(site: model.Site) -> Iterator[errors.Problem]:
             )
 
 
+def _find_shared_contacts(site: model.Site) -> Iterator[errors.Problem]:
+    """Kamailio keeps registrations by the user part of their Contact."""
+    trunk_of: dict[str, str] = {}
+    for name, trunk in site.trunks.items():
+        if trunk.registration is None:
+            continue
+        contact = trunk.registration.contact_user or trunk.registration.user
+        first = trunk_of.setdefault(contact, name)
+        if first != name:
+            yield errors.Problem(
+                "contact-twice",
+                f"trunks {first} and {name} both register the Contact {contact}",
+                ("trunks", name, "registration"),
+                hint="give one of them another contact_user",
+            )
+
+
 def find_hints(site: model.Site) -> Iterator[errors.Problem]:
     """What is allowed but probably not meant: keys that anybody on the way can read."""
     for name, trunk in site.trunks.items():
@@ -117,5 +134,6 @@ RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_mixed_orders,
     _find_tls_listener_clashes,
     _find_unclear_trust,
+    _find_shared_contacts,
 )
 """Each finds Problems of one kind."""

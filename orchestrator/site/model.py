@@ -361,6 +361,25 @@ class Digest(Part):
     """Answer this realm only; by default whichever the trunk's gateway names."""
 
 
+class Registration(Part):
+    """How the SBC registers at a carrier, so that calls for its numbers come here."""
+
+    user: SipUser
+    """The user of the account: sip:USER@REGISTRAR is what is registered."""
+    password: Secret
+    """Reference to the password; it also answers for calls where there is no digest."""
+    registrar: Host | None = None
+    """The domain of the account; by default the address of the first gateway, where it is sent."""
+    auth_user: DigestUser | None = None
+    """The user of the proof where it is another one."""
+    realm: Realm | None = None
+    """Answer this realm only; by default whichever the registrar names."""
+    expires: Annotated[Whole, Field(ge=60, le=7200)] = 600
+    """Seconds a registration shall last; it is renewed before."""
+    contact_user: SipUser | None = None
+    """The user part of the Contact, by default user; a call that dials it goes by its To."""
+
+
 class Trunk(Part):
     """The agreed SIP connection to one PBX or carrier."""
 
@@ -385,10 +404,22 @@ class Trunk(Part):
     digest: Digest | None = None
     """How the SBC proves itself when the trunk asks who calls."""
 
+    registration: Registration | None = None
+    """How the SBC registers there; without it the trunk knows the SBC by its address."""
+
     @property
     def transport(self) -> Transport:
         """How SIP reaches its gateways; one transport for all (rules.py)."""
         return self.gateways[0].transport
+
+    @property
+    def proof(self) -> Digest | None:
+        """What answers when the trunk asks who calls: digest, or else the registration's."""
+        held = self.registration
+        if self.digest or held is None:
+            return self.digest
+        user = held.auth_user or held.user
+        return Digest(user=user, password=held.password, realm=held.realm)
 
 
 class Phone(Part):

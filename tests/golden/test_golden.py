@@ -18,6 +18,7 @@ SECRETS = views.Secrets(
     contact_key="0" * 64,
     phones=dict.fromkeys(("reception", "desk", "home"), "golden"),
     trunks={"world": "golden"},
+    registrations={"world": "golden"},
 )
 
 

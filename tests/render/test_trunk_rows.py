@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from orchestrator.render import generation, views
+from orchestrator.render import generation, views, wanted
 from orchestrator.site import model
 
 TEXT = """
@@ -21,6 +21,7 @@ PLAIN = '"sip:192.0.2.20"'
 SECURE = '"sip:192.0.2.20;transport=tls"'
 TLS = ", tls: {ca: /etc/own.pem, name: pbx.example.com}"
 DIGEST = ", digest: {user: company, password: {env: A}}"
+ACCOUNT = ", registration: {user: company, registrar: example.net, password: {env: A}}"
 FACTS = (views.DEBIAN_12, views.DEBIAN_13)
 
 
@@ -32,7 +33,12 @@ def render(
         model.Site.model_validate(tree),
         facts=facts,
         paths=views.Paths(state="/var/lib/sbcctl", run="/run/sbcctl"),
-        secrets=views.Secrets(contact_key="0" * 64, phones={}, trunks={"office": password}),
+        secrets=views.Secrets(
+            contact_key="0" * 64,
+            phones={},
+            trunks={"office": password},
+            registrations={"office": password},
+        ),
     )
 
 
@@ -104,3 +110,36 @@ def test_another_password_is_a_row():
     assert [(file.path, file.effect) for file in changed] == [
         ("kamailio/tables/digest", generation.Effect.TABLE_RELOAD)
     ]
+
+
+def test_a_registration_is_told_to_kamailio_and_read_back():
+    """The row says whom, where and for how long; what is compared is what was written."""
+    result = render(PLAIN, ACCOUNT)
+    file = result.file("kamailio/tables/uacreg")
+    assert file.secret
+    assert file.effect == generation.Effect.REGISTRATIONS_RELOAD
+    assert wanted.registrations(result) == {
+        (
+            "company",
+            "company",
+            "example.net",
+            "",
+            "company",
+            "canary-password",
+            "sip:192.0.2.20:5060;transport=udp",
+            "600",
+            "192.0.2.10:5060;transport=udp",
+            "udp:192.0.2.10:5060",
+        )
+    }
+    assert "contact=company" in result.file("kamailio/tables/trunk").text
+    assert wanted.registrations(render(PLAIN)) == frozenset()
+
+
+def test_a_registration_proves_calls_as_well():
+    """One password for both, unless site.yaml has a digest for calls."""
+    alone, both = render(PLAIN, ACCOUNT), render(PLAIN, ACCOUNT + DIGEST.replace("company", "x"))
+    rows = dict(wanted.table_rows(alone.file("kamailio/tables/digest")))
+    assert rows == {"office/user": "company", "office/password": "canary-password"}
+    rows = dict(wanted.table_rows(both.file("kamailio/tables/digest")))
+    assert rows["office/user"] == "x"

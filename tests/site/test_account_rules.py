@@ -12,6 +12,7 @@ from orchestrator.site import model, rules
 
 UDP = "sip:192.0.2.20"
 TLS = "sip:192.0.2.21;transport=tls"
+ACCOUNT = "registration: {user: company, password: {env: A}}"
 OWN = "tls: {ca: /etc/own.pem}"
 
 
@@ -46,6 +47,11 @@ CASES = [
     ),
     (trunk(f'"{TLS}"'), "tls-anybody", ("trunks", "office")),
     (trunk(f'"{TLS}"', "tls: {}"), "tls-anybody", ("trunks", "office", "tls")),
+    (
+        trunk(f'"{UDP}"', ACCOUNT) + trunk('"sip:192.0.2.22"', ACCOUNT, "colt"),
+        "contact-twice",
+        ("trunks", "colt", "registration"),
+    ),
     (
         trunk(f'"{TLS}"', OWN)
         + trunk('"sip:192.0.2.22;transport=tls"', "tls: {name: a.example.net}", "colt"),

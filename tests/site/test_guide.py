@@ -24,6 +24,7 @@ CHAPTERS = {
     "trunks.NAME.gateways": model.Gateway,
     "trunks.NAME.tls": model.TrunkTls,
     "trunks.NAME.digest": model.Digest,
+    "trunks.NAME.registration": model.Registration,
     "routes.NAME": model.Route,
     "routes.NAME.to": model.Target,
     "phones": model.Phones,
