@@ -214,12 +214,19 @@ class World:
         code = call.says[address]
         if code in (100, 180):
             self.ringing[address, call.call_id] = text
+            self._again(address, call, answer(text, code, address), send)
         if code == LATE:
             send(answer(text, 180, address))
             later = answer(text, 200, address)
             asyncio.get_running_loop().call_later(1.7, send, later)
-        elif code:
+        elif code not in (0, 100, 180):
             send(answer(text, code, address))
+
+    def _again(self, address: str, call: Call, text: str, send: Send) -> None:
+        """Ring on until somebody cancels: no answer may give a target more time."""
+        if (address, call.call_id) in self.ringing:
+            send(text)
+            asyncio.get_running_loop().call_later(0.7, self._again, address, call, text, send)
 
     # -- callers ----------------------------------------------------------------------------
 
