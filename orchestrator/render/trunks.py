@@ -217,6 +217,6 @@ def _secure(rtpengine: tuple[int, int]) -> str:
         suites = "SDES-only-AES_CM_128_HMAC_SHA1_80"
     else:
         suites = " ".join(f"SDES-no-{suite}" for suite in microsoft.UNWANTED_SUITES)
-    # MED-13: 10.5 takes the flag and says nothing on hold, so it passes on what the trunk says.
-    rtcp = "generate-RTCP " if rtpengine >= (12, 5) else ""
-    return f"RTP/SAVP {_ALWAYS} DTLS=off SDES-lifetime {rtcp}{suites}"
+    # Not generate-RTCP: with rtcp-mux, 12.5 signs its own RTCP by the key of RTP, and 10.5 makes
+    # none on hold (docs/limits.md). What the trunk says passes (MED-13).
+    return f"RTP/SAVP {_ALWAYS} DTLS=off SDES-lifetime {suites}"

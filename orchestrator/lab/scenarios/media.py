@@ -12,8 +12,8 @@ _STEP = 25
 """Packets between two steps: half a second."""
 _QUIET = 3.0
 """Seconds of silence."""
-_RTCP_WITHIN = 8.0
-"""Seconds within which RTCP comes: one interval of RTPEngine's own, and its dispersion."""
+_RTCP_WITHIN = 3.0
+"""Seconds within which RTCP comes, which the lab's endpoints send each second."""
 
 
 async def pbx_moves(told: story.Story) -> str:
