@@ -40,7 +40,8 @@ FAMILIES: tuple[Callable[[Who], Iterator[Case]], ...] = (
 
 
 REFUSED = {
-    "400": "no-contact no-from-tag way-contact-star way-contact-none way-contact-words "
+    "400": "call-id-8k tag-8k "
+    "no-contact no-from-tag way-contact-star way-contact-none way-contact-words "
     "number-1000 from-1000 word-crlf-number word-crlf-from word-cr-display word-fold-display "
     "word-fold-contact word-cr-contact word-fold-uri word-p-cr word-nul-display word-nul-header "
     "word-nul-call-id word-utf8-number word-slashes expires-word word-quote word-angle",
