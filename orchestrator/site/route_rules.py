@@ -15,6 +15,9 @@ from orchestrator.site import model, routes
 MOST_ROWS = 50_000
 """Rows of the table of routes; Kamailio's reader of tables refuses 100,000 (engines.md 3.3)."""
 
+SILENCE = 3
+"""Seconds after which an address that says nothing is given up; tm's fr_timer."""
+
 
 def _parties(site: model.Site) -> Iterator[tuple[routes.Path, str]]:
     for name, route in site.routes.items():
@@ -166,6 +169,34 @@ def _find_too_many_rows(site: model.Site) -> Iterator[errors.Problem]:
                 hint="ranges that begin and end at round numbers need few rows",
             )
             return
+
+
+def find_hints(site: model.Site) -> Iterator[errors.Problem]:
+    """Targets that calls from Teams never reach: it goes to its next SBC first (SIG-25)."""
+    least = site.teams.failover_time - 1
+    for name, route in site.routes.items():
+        if route.sources and routes.TEAMS not in route.sources:
+            continue
+        passed = 0
+        for place, target in enumerate(route.to):
+            if target.party == routes.TEAMS:
+                continue
+            if passed >= least:
+                yield errors.Problem(
+                    "too-late",
+                    f"when the targets before {target.party} say nothing, it is asked after "
+                    f"{passed} s, and by then Teams has gone to its next SBC (SIG-25)",
+                    ("routes", name, "to", place),
+                    hint="fewer targets, a shorter ring_within, or a longer teams.failover_time",
+                )
+                break
+            passed += max(_silence_of(site, target.party), target.ring_within or 0)
+
+
+def _silence_of(site: model.Site, party: str) -> int:
+    """Seconds until the last address of a party that says nothing is given up."""
+    trunk = site.trunks.get(party)
+    return SILENCE * (len(trunk.gateways) if trunk else 1)
 
 
 RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (

@@ -51,6 +51,7 @@ def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
         *_find_unreachable_address(site),
         *_find_wrong_cloud_ca(site),
         *account_rules.find_hints(site),
+        *route_rules.find_hints(site),
     )
 
 

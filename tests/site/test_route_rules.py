@@ -107,6 +107,28 @@ def test_ranges_of_too_many_rows():
     assert found(crooked.replace("0001-", "0000-").replace("9998", "9999")) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "late"),
+    [
+        ("a: {to: [office, colt]}", []),
+        ('a: {to: [{party: office, ring_within: "9"}, colt]}', [("routes", "a", "to", 1)]),
+        ('a: {from: [colt], to: [{party: office, ring_within: "9"}, teams]}', []),
+        ('a: {from: [teams], to: [{party: office, ring_within: "8"}, colt]}', []),
+        ('a: {to: [{party: office, ring_within: "9"}, teams]}', []),
+        ("a: {from: [teams], to: [many, colt]}", [("routes", "a", "to", 1)]),
+    ],
+)
+def test_targets_that_teams_does_not_wait_for(text, late):
+    """SIG-25: what comes after nine silent seconds is hinted at; it may be meant for others."""
+    gateways = [f"sip:192.0.2.{n}" for n in (60, 61, 62)]
+    many = {"kind": "pbx", "gateways": gateways, "numbers": ["5"]}
+    tree = copy.deepcopy(random_sites.BASE) | {"trunks": {**TRUNKS, "many": many}}
+    tree["routes"] = yaml.load(text, Loader=yaml.BaseLoader)
+    site = model.Site.model_validate(tree)
+    assert rules.find_problems(site) == ()
+    assert [hint.path for hint in rules.find_hints(site)] == late
+
+
 SITE = """version: 1
 site: a
 node: {public_address: 203.0.113.10, trunk_address: 192.0.2.10}
