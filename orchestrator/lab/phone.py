@@ -47,6 +47,6 @@ class Phone(endpoint.Endpoint):
         return await self.invite(target, caller=own, to=target, wishes=wishes)
 
 
-def contact_of(user: str, address: str, port: int) -> str:
+def contact_of(user: str, address: str, port: int, transport: str = "udp") -> str:
     """A phone's Contact."""
-    return f"<sip:{user}@{address}:{port};transport=udp;ob>"
+    return f"<sip:{user}@{address}:{port};transport={transport};ob>"

@@ -82,7 +82,7 @@ class Lab:
         carrier_a: The first gateway of a carrier: UDP.
         carrier_b: Its second gateway.
         registrar: A carrier that wants registration and digest.
-        desk: A second phone beside the first.
+        desk: A second phone beside the first: TCP.
         home: A third phone, behind a router that translates addresses.
         trouble: Breaks the world on purpose.
     """
@@ -164,7 +164,10 @@ def _cast(ground: Ground, log: agent.Log) -> Lab:
         registrar=registrar.Registrar(
             _registrar(), _within(ground.sockets, place.REGISTRAR), context=CONTEXT, log=log
         ),
-        desk=handset(place.DESK, _phone("desk", addresses.DESK_ADDRESS, addresses.DESK_USER)),
+        desk=handset(
+            place.DESK,
+            _phone("desk", addresses.DESK_ADDRESS, addresses.DESK_USER, transport="tcp"),
+        ),
         home=handset(place.HOME, _phone("home", addresses.HOME_ADDRESS, addresses.HOME_USER)),
         trouble=ground.trouble,
     )
@@ -233,14 +236,15 @@ def _registrar() -> endpoint.Settings:
     )
 
 
-def _phone(name: str, address: str, user: str) -> endpoint.Settings:
+def _phone(name: str, address: str, user: str, *, transport: str = "udp") -> endpoint.Settings:
     return endpoint.Settings(
         name=name,
         address=address,
         port=addresses.PHONE_PORT,
-        contact=phone.contact_of(user, address, addresses.PHONE_PORT),
+        contact=phone.contact_of(user, address, addresses.PHONE_PORT, transport),
         sbc=f"{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}",
         product=phone.PRODUCT,
         domain=addresses.PHONE_REALM,
+        transport=transport,
         account=digest.Account(user, addresses.PHONE_PASSWORD),
     )

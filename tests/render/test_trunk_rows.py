@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
@@ -143,3 +145,22 @@ def test_a_registration_proves_calls_as_well():
     assert rows == {"office/user": "company", "office/password": "canary-password"}
     rows = dict(wanted.table_rows(both.file("kamailio/tables/digest")))
     assert rows["office/user"] == "x"
+
+
+@pytest.mark.parametrize("facts", FACTS)
+def test_the_way_to_a_phone_is_kept_open(facts):
+    """A router forgets a way after 30 s; pings are sooner, and only where there are phones."""
+    tree = yaml.load(TEXT.format(gateways=PLAIN, rest=""), Loader=yaml.BaseLoader)
+    user = {"number": "+49301", "password": {"env": "A"}}
+    tree["phones"] = {"realm": "sbc.example.com", "users": {"anna": user}}
+    result = generation.render_site(
+        model.Site.model_validate(tree),
+        facts=facts,
+        paths=views.Paths(state="/var/lib/sbcctl", run="/run/sbcctl"),
+        secrets=views.Secrets(contact_key="0" * 64, phones={}),
+    )
+    text = result.file("kamailio/kamailio.cfg").text
+    interval = re.search(r'modparam\("nathelper", "natping_interval", (\d+)\)', text)
+    assert interval
+    assert 0 < int(interval[1]) < 30
+    assert "nathelper" not in render(PLAIN).file("kamailio/kamailio.cfg").text
