@@ -65,7 +65,7 @@ def test_the_withdrawn_name_is_used_nowhere(facts, cloud):
 
 @both
 def test_no_source_port_is_asked_for(facts):
-    """EP-6: a port of 0 in Kamailio's list of addresses is any port; a phone's leads back to it."""
+    """EP-6: port 0 in Kamailio's list of addresses is any port; a phone's own leads back to it."""
     result = rendered(facts)
 
     assert [line.split()[3] for line in networks_of(result)] == ["0", "0"]
