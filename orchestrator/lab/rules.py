@@ -51,6 +51,7 @@ TEAMS: tuple[Rule, ...] = (
     Rule("SIG-32", rules_media.zero_address),
     Rule("SIG-34", rules_sip.product_name),
     Rule("SIG-35", rules_sip.hidden_address),
+    Rule("EM-1", rules_sip.other_body),
     Rule("SDP", rules_media.malformed),
     Rule("MED-1", rules_media.crypto_line),
     Rule("MED-2", rules_media.secure_profile),
@@ -72,6 +73,7 @@ TRUNK: tuple[Rule, ...] = (
     Rule("SIG-35", rules_trunk.leaked_header),
     Rule("SDP", rules_media.malformed),
     Rule("MED-11", rules_trunk.leaked_attribute),
+    Rule("EM-1", rules_trunk.strayed_location),
     Rule("MED-16", rules_media.repeated_number),
 )
 """What holds for each message from the SBC to a PBX, a carrier or a phone."""

@@ -288,3 +288,9 @@ def _hidden_in(text: str, context: evidence.Context) -> bool:
 
 def _all(parsed: Either) -> str:
     return ", ".join(parsed.values("Allow"))
+
+
+def other_body(parsed: Either, _: evidence.Context) -> Iterator[tuple[str, str]]:
+    """EM-1: Teams understands an SDP and nothing beside it (540415)."""
+    if parsed.cseq.method == "INVITE" and parsed.body and parsed.content_type != build.SDP_TYPE:
+        yield "a body that Teams does not understand (415)", parsed.content_type

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.lab import evidence, rules_media
+from orchestrator.lab import bodies, evidence, rules_media
 from orchestrator.sip import message
 
 _LEAKY_ATTRIBUTES = (
     "x-", "ice-", "candidate", "remote-candidates", "end-of-candidates", "crypto", "label",
     "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap",
 )  # fmt: skip
-_LEAKY_HEADERS = ("x-", "ms-", "history-info", "geolocation")
+_LEAKY_HEADERS = ("x-", "ms-", "history-info")
 
 
 def busy_cause(
@@ -32,6 +32,20 @@ def leaked_header(
         if header.key.startswith(_LEAKY_HEADERS):
             excerpt = f"{header.name}: {header.value}"[:120]
             yield "a header that is nobody's business reaches the trunk", excerpt
+
+
+def strayed_location(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """EM-1: where a caller is stands beside the header that names it, or nowhere."""
+    parts = bodies.parts_of(parsed)
+    located = any(part.type == bodies.PIDF_TYPE for part in parts)
+    named = parsed.values("Geolocation")
+    if located != any("cid:" in value for value in named):
+        said = "without its header" if located else "is named and missing"
+        yield f"a caller's location {said}", " ".join(named)[:120]
+    if len(parts) > 1 and not located:
+        yield "a body of several parts without a location", parsed.content_type
 
 
 def leaked_attribute(

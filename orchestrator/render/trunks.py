@@ -147,6 +147,7 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
         ("kind", trunk.kind),
         ("early", trunk.early_media),
         ("transfer", trunk.transfer),
+        ("location", trunk.location),
     ]
     if any(gateway.weight for gateway in trunk.gateways):
         # Of the dispatcher's ways of choosing: by weights relative to those that answer.

@@ -185,6 +185,7 @@ def kamailio_view(
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
     files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
+    files.append("location")
     if site.phones:
         files.append("phones")
     proves = any(trunk.proof for trunk in site.trunks.values())

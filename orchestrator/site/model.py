@@ -179,6 +179,14 @@ class Transfer(StrEnum):
     REFER = "refer"
 
 
+class Location(StrEnum):
+    """When a trunk is told where a caller is (EM-1)."""
+
+    EMERGENCY = "emergency"
+    PASS = "pass"  # noqa: S105 - not a password
+    DROP = "drop"
+
+
 class Transport(StrEnum):
     """How SIP reaches a gateway."""
 
@@ -397,6 +405,8 @@ class Trunk(Part):
     """pass, or ringing: 183 of Teams becomes 180 without SDP, so the trunk rings by itself."""
     transfer: Transfer = Transfer.INTERNAL
     """Who carries out transfers by Teams users: internal is Teams itself, refer is this PBX."""
+    location: Location = Location.EMERGENCY
+    """When it is told where a caller is: in emergency calls, pass always, drop never."""
     srtp: bool = False
     """true when its audio is encrypted by keys in the SDP; both ways, without a plain way out."""
     tls: TrunkTls | None = None

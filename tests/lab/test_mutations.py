@@ -180,6 +180,14 @@ GROUPS += (
         },
     ),
     Group(
+        ("location",),
+        {
+            "a location that is named and not there": Mutation(
+                "EM-1", IDENTITY, 'remove_hf_re("^Geolocation")', 'remove_hf_re("^Nothing")'
+            ),
+        },
+    ),
+    Group(
         ("refer-refused", "transfer-user"),
         {
             "REFER offered where nobody carries it out": Mutation(

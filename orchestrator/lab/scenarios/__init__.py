@@ -55,6 +55,7 @@ from orchestrator.lab.scenarios import (
     answers,
     basic,
     dialogs,
+    emergency,
     forks,
     hold,
     media,
@@ -75,6 +76,7 @@ FAMILIES = (
     phones,
     transfer,
     routes,
+    emergency,
 )
 """Every family, in the order they are told."""
 
