@@ -60,6 +60,7 @@ from orchestrator.lab.scenarios import (
     hold,
     media,
     phones,
+    redirect,
     routes,
     transfer,
     trunks,
@@ -75,6 +76,7 @@ FAMILIES = (
     trunks,
     phones,
     transfer,
+    redirect,
     routes,
     emergency,
 )
