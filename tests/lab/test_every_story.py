@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import labs
 import lanes
 import pytest
 
-from orchestrator.lab import preflight, scenarios
+from orchestrator.lab import preflight, scenarios, story
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PARTS = 2
+"""Labs that share the stories of a lane."""
 
 pytestmark = [
     pytest.mark.lab,
@@ -25,24 +25,51 @@ pytestmark = [
 ]
 
 
-def test_every_story_goes_as_told(lane: str, tmp_path: Path) -> None:
-    """What docs/conformance.md says is so with this checkout; a story that fails, fails here."""
-    root = lanes.root(lane)
-    words = ["--output", "json", *(("--engine-root", str(root)) if root else ())]
-    words += ["lab", "run", "--report", str(tmp_path / "report.html")]
-    ran = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
-        cwd=CHECKOUT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+def stories_of(part: int) -> tuple[str, ...]:
+    """One part of the stories: the seconds they may take are shared evenly, longest first."""
+    shares: list[list[story.Scenario]] = [[] for _ in range(PARTS)]
+    for known in sorted(scenarios.SCENARIOS, key=lambda each: -each.within):
+        min(shares, key=lambda share: sum(each.within for each in share)).append(known)
+    return tuple(known.name for known in shares[part])
 
-    told = json.loads(ran.stdout)
-    assert told.get("kind") == "lab-run", ran.stderr[-2000:]
+
+@pytest.fixture(scope="module")
+def side_by_side(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[labs.SideBySide[tuple[str, int]]]:
+    """A lab for each lane and part that is tested."""
+    folder = tmp_path_factory.mktemp("reports")
+    wanted = [
+        item.callspec.params
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    ]
+    keys = [(each["lane"], each["part"]) for each in wanted if not lanes.missing(each["lane"])]
+
+    def work(key: tuple[str, int]) -> dict:
+        lane, part = key
+        report = folder / f"{lane}-{part}.html"
+        return labs.run(CHECKOUT, stories_of(part), lane, report=report, timeout=900)
+
+    running = labs.SideBySide(keys, work)
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_story_goes_as_told(
+    lane: str, part: int, side_by_side: labs.SideBySide[tuple[str, int]]
+) -> None:
+    """What docs/conformance.md says is so with this checkout; a story that fails, fails here."""
+    told = side_by_side.told((lane, part))
+
     bad = {call["name"]: call["sentence"] for call in told["calls"] if not call["ok"]}
     assert bad == {}
-    assert {call["name"] for call in told["calls"]} == {s.name for s in scenarios.SCENARIOS}
-    assert ran.returncode == 0
+    assert {call["name"] for call in told["calls"]} == set(stories_of(part))
+
+
+def test_each_story_is_in_one_part() -> None:
+    """Nothing is left out by sharing."""
+    parts = [name for part in range(PARTS) for name in stories_of(part)]
+
+    assert sorted(parts) == sorted(known.name for known in scenarios.SCENARIOS)

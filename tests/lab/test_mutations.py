@@ -4,15 +4,12 @@ The lab runs from a copy of this project in which some lines are wrong: real eng
 Lines that do not hide each other's faults are broken together, because a lab takes a while.
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import certs
+import labs
 import lanes
 import pytest
 
@@ -203,23 +200,27 @@ CASES = [(name, number) for number, group in enumerate(GROUPS) for name in group
 
 
 @pytest.fixture(scope="module")
-def told_by(tmp_path_factory):
-    """What the lab said of a group, once for each set of engines."""
-    known = {}
+def side_by_side(request, tmp_path_factory):
+    """A lab of a broken copy for each group and lane that is tested."""
+    wanted = [item.callspec.params for item in request.session.items if item.path == request.path]
+    keys = [(each["number"], each["lane"]) for each in wanted if not lanes.missing(each["lane"])]
+    places = {key: tmp_path_factory.mktemp("mutant") for key in dict.fromkeys(keys)}
 
-    def tell(number: int, lane: str) -> dict:
-        if (number, lane) not in known:
-            place = mutant(GROUPS[number], tmp_path_factory.mktemp("mutant"))
-            known[number, lane] = run_lab(place, GROUPS[number].stories, lane)
-        return known[number, lane]
+    def work(key):
+        number, lane = key
+        group = GROUPS[number]
+        place = mutant(group, places[key])
+        return labs.run(place, group.stories, lane, report=place / "report.html", timeout=180)
 
-    return tell
+    running = labs.SideBySide(places, work)
+    yield running
+    running.close()
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
-def test_a_broken_sbc_is_named(name, number, lane, told_by):
+def test_a_broken_sbc_is_named(name, number, lane, side_by_side):
     """A story fails, and the rule is among the ones it names."""
-    told = told_by(number, lane)
+    told = side_by_side.told((number, lane))
     named = {broken["id"] for outcome in told["calls"] for broken in outcome["broken"]}
     assert GROUPS[number].mutations[name].rule in named
     assert not told["ok"]
@@ -239,24 +240,3 @@ def mutant(group: Group, place: Path) -> Path:
         assert mutation.old in text, f"{name}: the line to break is not there any more"
         file.write_text(text.replace(mutation.old, mutation.new.replace("PLACE", str(place))))
     return place
-
-
-def run_lab(place: Path, stories: tuple[str, ...], lane: str) -> dict:
-    """Run stories in the lab of a copy and return what it said as JSON."""
-    root = lanes.root(lane)
-    words = ["--output", "json", *(("--engine-root", str(root)) if root else ())]
-    words += ["lab", "run", "--report", str(place / "report.html")]
-    for story in stories:
-        words += ["--only", story]
-    ran = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(place)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    told = json.loads(ran.stdout)
-    assert told.get("kind") == "lab-run", f"{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
-    return told
