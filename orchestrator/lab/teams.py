@@ -245,7 +245,9 @@ class Teams(moods.Moody):
                 dialog_contact=known.contact if standing else "",
                 dialog_routes=known.routes,
                 offer=known.offer if isinstance(parsed, message.Response) else b"",
-                earlier=known.earlier,
+                # An INVITE that begins a dialog is compared with none: another datacentre than the
+                # one that refused it is offered media anew.
+                earlier=b"" if _begins_dialog(parsed) else known.earlier,
                 tag=known.tag,
                 number=known.number,
                 transferring=bool(known.transfers),
@@ -344,6 +346,10 @@ class Teams(moods.Moody):
 
     def _stream(self) -> media.MediaStream:
         return endpoint.open_stream(self._sockets, self._settings.media)
+
+
+def _begins_dialog(parsed: message.Request | message.Response) -> bool:
+    return isinstance(parsed, message.Request) and parsed.to.tag is None
 
 
 def _profile(settings: Settings) -> agent.Profile:
