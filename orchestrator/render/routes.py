@@ -188,7 +188,7 @@ def decide(table: RouteTable, source: str, number: str) -> Decision:
         number: The user part of the request URI; a name is allowed.
     """
     implied = ("", "")
-    for key in _keys_for(number):
+    for key in () if number.lower().startswith(routes.TRANSFER) else _keys_for(number):
         row = _split(table.route.get(key, ""))
         name = row.get(source) or row.get(ANY, "")
         if name not in ("", NOTHING):

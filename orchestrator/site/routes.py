@@ -32,6 +32,10 @@ PHONE = "phone"
 TRUNK_CODES = (500, 502, 503, 504)
 """Answers of a trunk that lead on where a route does not say which (SIG-26)."""
 
+TRANSFER = "transfer-"
+"""How the users begin that a PBX calls to carry out a transfer; only the one it was given leads
+anywhere (docs/decisions/0009)."""
+
 TEAMS_CODES = (503,)
 """The answer of Teams that leads on: SIG-14, SIG-15."""
 
@@ -157,6 +161,8 @@ def parties_of(site: model.Site) -> tuple[str, ...]:
 
 def fitting(rules: Iterable[Rule], source: str, number: str) -> list[Rule]:
     """The rules that decide a call of *source* to *number*, the one that does first."""
+    if number.lower().startswith(TRANSFER):
+        return []
     found = [rule for rule in rules if rule.match.fits(number) and rule.serves(source)]
     return sorted(found, key=lambda rule: rule.rank)
 

@@ -138,6 +138,12 @@ def test_a_call_to_nobody_has_no_route():
     assert tables.decide(table, "colt", "+1").route == ".teams"
 
 
+def test_a_token_of_a_transfer_is_no_number():
+    """Even where everything is for somebody: only Kamailio knows where a token leads."""
+    assert decided("all: {to: [office]}", "teams", "transfer-0123456789") == ("", [])
+    assert routes.fitting(routes.rules_of(site("all: {to: [office]}")), "colt", "Transfer-1") == []
+
+
 ORDER = """
 sos: {emergency: ["112"], to: [colt]}
 one: {number: "+49305", to: [office]}
