@@ -33,6 +33,7 @@ class MediaReport:
         duplicated: Packets that came again.
         rtcp: RTCP packets received.
         max_gap_ms: Longest time between two packets in a row outside hold and comfort noise.
+        max_pause_ms: Longest time between two packets that this end sent in a row while it spoke.
         first_ms: Time from the start of this stream to the first packet; None when none came.
         resume_ms: Longest time from a resume to the first packet after it.
         held_ms: How long nothing had to come, because a side held.
@@ -53,6 +54,7 @@ class MediaReport:
     duplicated: int = 0
     rtcp: int = 0
     max_gap_ms: float = 0.0
+    max_pause_ms: float = 0.0
     first_ms: float | None = None
     resume_ms: float = 0.0
     held_ms: float = 0.0
@@ -156,6 +158,10 @@ class Ear:
         else:
             return
         self._before = None
+
+    def pass_over(self, packets_: int) -> None:
+        """Let that many packets not come: the peer's stream jumps ahead (``MediaStream.skip``)."""
+        self._count("lost", -packets_)
 
     def turn_to_another(self) -> None:
         """Let another stream be the right one from now on: who speaks will change (XF-6).

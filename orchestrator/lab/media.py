@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from orchestrator.lab import ear, packets, srtp, tones
@@ -36,7 +37,8 @@ class MediaStream:
     """One end of the audio of a call, on sockets of its own.
 
     Needs a running event loop from :meth:`start` to :meth:`close`. Packets that come before
-    ``start`` wait in the socket. ``ear`` is what came so far.
+    ``start`` wait in the socket. ``ear`` is what came so far; ``pace`` is how many times faster
+    than real the stream is sent.
 
     Args:
         sock: A bound, non-blocking UDP socket; :meth:`close` closes it.
@@ -66,7 +68,10 @@ class MediaStream:
         self._voice = packets.Voice()
         self._keys: tuple[bytes | None, bytes | None] = (None, None)
         self._key: srtp.Context | None = None
-        self._sent = self._rtcp_sent = self._ticks = 0
+        self.pace = 1.0
+        self._sent = self._skipped = self._rtcp_sent = self._ticks = 0
+        self._sent_at: float | None = None
+        self._longest_pause = 0.0
         self._began = self._due = 0.0
         self._mark = True
         self._quiet_since: int | None = None
@@ -82,14 +87,34 @@ class MediaStream:
         host, port = (self._next[0] if self._next else self._socket).getsockname()[:2]
         return str(host), int(port)
 
-    def begin_at(self, sequence: int) -> None:
+    def begin_at(self, sequence: int, *, ticks: int = 0) -> None:
         """Let the stream begin at this sequence number; 65000 crosses the wrap after 11 s (MED-8).
 
         Must be said before :meth:`start`. Far enough below 65536, or a packet lost to latching
         leaves the rollover unknown.
+
+        Args:
+            sequence: Of the first packet.
+            ticks: Of 20 ms; where the clock of the timestamps begins.
         """
         assert self._loop is None, "the stream has begun"
         self.ssrc = packets.new_ssrc(sequence)
+        self._ticks = ticks
+
+    @property
+    def number(self) -> int:
+        """How many packets the stream counts so far, the ones left out by :meth:`skip` too."""
+        return self._sent
+
+    def skip(self, packets_: int) -> None:
+        """Go on as if that many packets had been sent: sequence number and clock jump ahead.
+
+        Less than 2^15, or nobody can know the rollover (RFC 3711 section 3.3.1). Who hears this
+        stream has to know it: ``ear.pass_over``.
+        """
+        self._sent += packets_
+        self._skipped += packets_
+        self._ticks += packets_
 
     def start(
         self,
@@ -147,6 +172,8 @@ class MediaStream:
         RTCP goes on (MED-13), and so does the clock of the timestamps.
         """
         self._mark = self._mark or (send and not self.speaks)
+        if send != self.speaks:
+            self._sent_at = None
         self.speaks = send
         if self._loop is not None:
             self.ear.expect(audio=hear, now=self._loop.time())
@@ -178,7 +205,7 @@ class MediaStream:
 
     def speak(self) -> None:
         """Send audio again."""
-        self._quiet_since = None
+        self._quiet_since = self._sent_at = None
         self._mark = True
 
     def pass_on(self, other: MediaStream | None) -> None:
@@ -194,6 +221,7 @@ class MediaStream:
 
     def pause(self) -> None:
         """Send nothing at all, RTCP included, and go on listening; :meth:`start` sends again."""
+        self._sent_at = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -214,9 +242,10 @@ class MediaStream:
     def report(self) -> MediaReport:
         """What was sent and heard until now."""
         now = self._began if self._loop is None else self._loop.time()
-        return self.ear.report(
-            sent=self._sent, began=self._began, now=now, rtcp_sent=self._rtcp_sent
+        heard = self.ear.report(
+            sent=self._sent - self._skipped, began=self._began, now=now, rtcp_sent=self._rtcp_sent
         )
+        return replace(heard, max_pause_ms=round(self._longest_pause * 1000, 1))
 
     async def heard(self, packets_: int, *, within: float = 10.0) -> bool:
         """Wait until that many packets came unaltered; False when they did not in time (s)."""
@@ -250,7 +279,7 @@ class MediaStream:
             self._send_rtcp(self._rtcp_remote)
         self._ticks += 1
         # From the start and not from now on, or the pace would drift on a busy machine.
-        self._due += INTERVAL
+        self._due += INTERVAL / self.pace
         self._timer = self._loop.call_at(self._due, self._tick)
 
     def _send_audio(self) -> None:
@@ -275,6 +304,11 @@ class MediaStream:
         self._send(packets.framed(self.ssrc, self._sent, clock, number, body, mark=mark))
 
     def _send(self, packet: bytes) -> None:
+        assert self._loop is not None
+        now = self._loop.time()
+        if self._sent_at is not None:
+            self._longest_pause = max(self._longest_pause, now - self._sent_at)
+        self._sent_at = now
         self._sent += 1
         self._put(packet)
 

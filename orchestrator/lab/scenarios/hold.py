@@ -15,7 +15,7 @@ async def pbx_holds(told: story.Story) -> str:
     await told.connect(caller, callee)
     for way in hold.WAYS:
         await told.listen(_MUSIC)
-        await _hold(callee, caller, way)
+        await hold_and_resume(callee, caller, way)
     await told.talk()
     await openings.hang_up(caller, callee)
     return f"held and resumed by the PBX as {', '.join(hold.WAYS)}, audio after each"
@@ -27,7 +27,7 @@ async def caller_holds(told: story.Story) -> str:
     await told.connect(caller, callee)
     for way in hold.WAYS:
         await told.listen(_MUSIC)
-        await _hold(caller, callee, way)
+        await hold_and_resume(caller, callee, way)
     await told.talk()
     await openings.hang_up(callee, caller)
     return f"held and resumed by the caller as {', '.join(hold.WAYS)}, audio after each"
@@ -38,7 +38,7 @@ async def teams_holds(told: story.Story) -> str:
     caller, callee = await openings.teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.listen(_MUSIC)
-    await _hold(caller, callee, "inactive", fresh=True)
+    await hold_and_resume(caller, callee, "inactive", fresh=True)
     await told.talk()
     await openings.hang_up(caller, callee)
     return "held and resumed by Teams, audio after it"
@@ -58,7 +58,7 @@ async def both_hold(told: story.Story) -> str:
     return "held by both, resumed by both, audio after it"
 
 
-async def _hold(one: leg.Leg, other: leg.Leg, way: str, *, fresh: bool = False) -> None:
+async def hold_and_resume(one: leg.Leg, other: leg.Leg, way: str, *, fresh: bool = False) -> None:
     """*one* holds and resumes; *other* was told so."""
     await _held(one, other, way, fresh=fresh)
     await _resumed(one, other, "sendrecv", fresh=fresh)

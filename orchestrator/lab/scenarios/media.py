@@ -37,7 +37,7 @@ async def early_media(told: story.Story) -> str:
     callee.early(183)
     early = await caller.early()
     await told.still_heard(_STEP)
-    await _press(told, caller, callee, "42")
+    await press(told, caller, callee, "42")
     callee.answer()
     answer = await caller.connected()
     await callee.confirmed()
@@ -56,7 +56,7 @@ async def teams_early_media(told: story.Story) -> str:
     callee.early(183)
     await caller.early()
     await told.still_heard(_STEP)
-    await _press(told, caller, callee, "1")
+    await press(told, caller, callee, "1")
     callee.ring()
     await caller.call.status(180)
     callee.answer()
@@ -72,9 +72,9 @@ async def digits(told: story.Story) -> str:
     caller, callee = await openings.teams_to_pbx(told)
     await told.connect(caller, callee)
     await told.still_heard(_STEP)
-    await _press(told, caller, callee, tones.DIGITS)
-    await _press(told, callee, caller, tones.DIGITS[::-1])
-    await _press(told, callee, caller, "5", seconds=1.0)
+    await press(told, caller, callee, tones.DIGITS)
+    await press(told, callee, caller, tones.DIGITS[::-1])
+    await press(told, callee, caller, "5", seconds=1.0)
     await told.talk()
     await openings.hang_up(caller, callee)
     return "sixteen digits each way and one of a second"
@@ -145,7 +145,7 @@ async def _more_rtcp(told: story.Story, one: leg.Leg, what: str) -> None:
     await told.until(lambda: one.stream.report().rtcp > before, what, within=_RTCP_WITHIN)
 
 
-async def _press(
+async def press(
     told: story.Story, one: leg.Leg, other: leg.Leg, pressed: str, *, seconds: float = 0.1
 ) -> None:
     """*one* sends digits, *other* hears just these, as RFC 4733 wants them."""
