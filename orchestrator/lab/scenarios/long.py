@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from orchestrator.lab import leg, story, tones
+from orchestrator.lab import leg, story
 from orchestrator.lab.scenarios import hold, media, openings
 
 MINUTES = 61
@@ -33,8 +33,9 @@ PACE = 20.0
 _WRAPS = tuple(wrap * 0x10000 - FIRST for wrap in (1, 2, 3))
 _JUMP = 30_000
 _STEP = 25
-_LEAD = 100
+_LEAD = 40
 _HOLDS = 4
+_DIGITS = "159#"
 
 # The clock of the timestamps (32 bits, 8000 a second) wraps in the middle of the call as well.
 _CLOCK = 2**32 // 160 - PACKETS // 2
@@ -48,12 +49,12 @@ Begin = Callable[[story.Story], Awaitable[tuple[leg.OutgoingLeg, leg.IncomingLeg
 
 async def jump(told: story.Story, both: Both, packet: int) -> None:
     """Leave packets out, less than 2^15 at once."""
-    for here, there in (both, both[::-1]):
-        while (ahead := packet - here.stream.number) > 0:
-            step = min(ahead, _JUMP)
+    while (ahead := packet - max(end.stream.number for end in both)) > 0:
+        step = min(ahead, _JUMP)
+        for here, there in (both, both[::-1]):
             here.stream.skip(step)
             there.stream.ear.pass_over(step)
-            await told.still_heard(_STEP)
+        await told.still_heard(_STEP // 2)
 
 
 async def run(told: story.Story, both: Both, packet: int) -> None:
@@ -125,10 +126,10 @@ async def _hold(told: story.Story, caller: leg.Leg, callee: leg.Leg) -> None:
 
 
 async def _everything(told: story.Story, caller: leg.Leg, callee: leg.Leg) -> None:
-    await media.press(told, caller, callee, tones.DIGITS)
+    await media.press(told, caller, callee, _DIGITS)
     await _refresh(told, callee, caller)
     await _hold(told, callee, caller)
-    await media.press(told, callee, caller, tones.DIGITS)
+    await media.press(told, callee, caller, _DIGITS)
 
 
 async def _until(told: story.Story, both: Both, packet: int, *, within: float) -> None:
