@@ -74,6 +74,7 @@ async def talk_for_an_hour(told: story.Story, begin: Begin, advance: Advance) ->
     for end in both:
         end.stream.begin_at(FIRST, ticks=_CLOCK)
     await told.connect(caller, callee)
+    await told.still_heard(_STEP)
     after: tuple[Callable[[], Awaitable[None]], ...] = (
         lambda: _refresh(told, caller, callee),
         lambda: _hold(told, caller, callee),
