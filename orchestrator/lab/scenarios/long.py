@@ -161,7 +161,8 @@ def _judged(told: story.Story) -> str:
     received = sum(heard.report.received for heard in told.heard)
     lost = sum(heard.report.lost for heard in told.heard)
     return (
-        f"{MINUTES} minutes, 3 wraps: {received} packets, 0 altered, {lost} lost by holding,"
+        f"{MINUTES} minutes, 3 wraps, {received} of {2 * PACKETS} packets spoken: 0 altered, {lost}"
+        f" lost by holding,"
         f" no gap over {gap:.0f} ms (the sender's longest pause: {pauses:.0f} ms)"
     )
 
