@@ -40,6 +40,9 @@ _HOUR = 3600.0
     default=_HOUR,
     help="Begin no more calls after this time (3600).",
 )
+@click.option(
+    "--hour", is_flag=True, help="First a call of 61 minutes each way, 25 times as fast."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,6 +52,7 @@ def command(
     rate: float,
     warm_up: int,
     seconds: float,
+    hour: bool,
 ) -> None:
     """Place very many calls of every kind at a steady rate, and see what they leave behind.
 
@@ -61,10 +65,11 @@ def command(
     options: settings.Settings = ctx.obj
     if sandbox.inside():
         sandbox.enter()
-        ctx.exit(_inside(options, site, soak.Plan(calls, rate, seconds, warm_up)))
+        ctx.exit(_inside(options, site, soak.Plan(calls, rate, seconds, warm_up, hour=hour)))
     preflight.check(options.engine_root)
     numbers = {"--calls": calls, "--rate": rate, "--warm-up": warm_up, "--seconds": seconds}
     words = [word for name, value in numbers.items() for word in (name, str(value))]
+    words += ["--hour"] if hour else []
     argv, env = lab_parts.again(options, "lab", "soak", *lab_parts.site_words(site), *words)
     ctx.exit(sandbox.rerun(argv, env=env))
 

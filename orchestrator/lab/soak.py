@@ -29,7 +29,7 @@ from orchestrator.lab import (
     stage,
     story,
 )
-from orchestrator.lab.scenarios import openings
+from orchestrator.lab.scenarios import long, openings
 from orchestrator.sip import grammar, ladder
 
 INTERRUPTED = "somebody ended it"
@@ -64,6 +64,7 @@ class Plan:
         warm_up: Calls before the first look at the engines; without any, memory and rows that
             end by themselves are not judged.
         kinds: What is called.
+        hour: Whether a call of an hour each way comes first, in all its packets.
     """
 
     calls: int
@@ -71,6 +72,7 @@ class Plan:
     seconds: float
     warm_up: int
     kinds: tuple[soak_calls.Kind, ...] = soak_calls.KINDS
+    hour: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Result:
         before: What the engines held before the calls.
         after: What they held after them.
         left: What the calls left behind, a sentence each.
+        hours: How the calls of an hour went.
         stopped: Why it ended before all calls were placed, or an empty string.
     """
 
@@ -149,12 +152,14 @@ class Result:
     before: remains.Remains
     after: remains.Remains
     left: tuple[str, ...]
+    hours: tuple[story.Outcome, ...]
     stopped: str
 
     @property
     def ok(self) -> bool:
         """True when every call that was planned went as it must, and nothing was left behind."""
-        return not (self.tally.failures or self.broken or self.left or self.stopped)
+        hours = all(outcome.ok for outcome in self.hours)
+        return hours and not (self.tally.failures or self.broken or self.left or self.stopped)
 
     @property
     def rate(self) -> float:
@@ -212,6 +217,7 @@ class Soak:
             await self._fill_caches()
             thorough = self._plan.warm_up > 0
             before = await self._settled(thorough=thorough)
+            hours = await self._talk_for_hours() if self._plan.hour else ()
             began = loop.time()
             await self._place(self._plan.calls, tally, "soak")
             seconds = loop.time() - began
@@ -229,6 +235,7 @@ class Soak:
             before=before,
             after=after,
             left=remains.left_over(before, after, whole=thorough and not self._why),
+            hours=hours,
             stopped=self._why,
         )
 
@@ -287,6 +294,14 @@ class Soak:
             most = max(most, used)
             if quiet >= _QUIET_ROUNDS or self._stopped.is_set():
                 break
+
+    async def _talk_for_hours(self) -> tuple[story.Outcome, ...]:
+        outcomes = []
+        for known in long.WHOLE:
+            self._tell(f"{known.title}, {long.PACE:g} times as fast")
+            outcomes.append(await known.run(self._lab.actors))
+            self._tell(outcomes[-1].sentence)
+        return tuple(outcomes)
 
     async def _sleep_until(self, due: float) -> None:
         """Sleep until *due*, or until nothing more is to be begun."""

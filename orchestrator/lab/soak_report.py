@@ -14,6 +14,7 @@ _NUMBER = 14
 def text(result: soak.Result) -> str:
     """Everything a person wants to know, the verdict last."""
     parts = (
+        "\n".join(f"{each.title}: {each.sentence}" for each in result.hours),
         "\n".join(_calls(result)),
         "\n".join(_audio(result)),
         "\n".join(_held(result)),
@@ -55,6 +56,15 @@ def as_json(result: soak.Result) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "late_ms": round(tally.late * 1000, 1),
         "kinds": kinds,
+        "hours": [
+            {
+                "name": each.name,
+                "ok": each.ok,
+                "sentence": each.sentence,
+                "audio": {heard.title: asdict(heard.report) for heard in each.media},
+            }
+            for each in result.hours
+        ],
         "setup_ms": {"median": tally.setup_ms(0.5), "p99": tally.setup_ms(0.99)},
         "audio": {
             "packets": tally.packets,
