@@ -77,6 +77,7 @@ class Agent:
         profile: Who it is.
         calls: The calls that came.
         guard: Who decides about requests outside dialogs; None lets all of them in.
+        suspicious: True when the guard decides about requests in dialogs as well.
         hurried: True to close each connection after each transaction, as Microsoft may (TLS-8).
         mute: Our own addresses that hear and write down everything, and say nothing to it.
     """
@@ -87,6 +88,7 @@ class Agent:
         self.profile = profile
         self.calls: journal.Journal[call.IncomingCall] = journal.Journal()
         self.guard: Guard | None = None
+        self.suspicious = False
         self.hurried = False
         self.mute: frozenset[str] = frozenset()
         self._hooks = hooks
@@ -269,7 +271,8 @@ class Agent:
         if request.method == "CANCEL":
             self._take_cancel(server)
         elif request.to.tag is not None:
-            self._take_in_dialog(server)
+            if not self.suspicious or self.guard is None or self.guard(server):
+                self._take_in_dialog(server)
         elif self.guard is not None and not self.guard(server):
             return
         elif request.method == "INVITE":

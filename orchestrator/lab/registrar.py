@@ -101,6 +101,15 @@ class Registrar(pbx.Pbx):
             self._refusal = None
 
     @asynccontextmanager
+    async def suspicious(self) -> AsyncIterator[None]:
+        """Ask for a proof of every request meanwhile, those inside a call as well."""
+        self._agent.suspicious = True
+        try:
+            yield
+        finally:
+            self._agent.suspicious = False
+
+    @asynccontextmanager
     async def forgetful(self) -> AsyncIterator[None]:
         """Take no proof meanwhile, right or not: ask again each time."""
         self._forgetful = True

@@ -54,6 +54,7 @@ from orchestrator.lab import story
 from orchestrator.lab.scenarios import (
     answers,
     basic,
+    carriers,
     dialogs,
     emergency,
     forks,
@@ -76,6 +77,7 @@ FAMILIES = (
     media,
     long,
     trunks,
+    carriers,
     phones,
     transfer,
     redirect,

@@ -117,57 +117,6 @@ async def secure_offers_plain_audio(told: story.Story) -> str:
     return "488 for plain audio of an encrypted trunk and the other way round"
 
 
-async def registers_at_the_world(told: story.Story) -> str:
-    """The carrier knows where the SBC is, and a call to the Contact it got goes where To says."""
-    lab = told.lab
-    binding = await lab.registrar.registered(within=15.0)
-    wanted = f"sip:{addresses.REGISTRAR_USER}@{addresses.SBC_LAN}:{addresses.SBC_SIP_PORT}"
-    if not binding.contact.startswith(wanted):
-        raise story.Failed(f"the SBC registered the Contact {binding.contact}")
-    registering = [p for p in lab.registrar.proofs.entries if p.method == "REGISTER"]
-    if not registering or not all(proof.right and proof.rose for proof in registering):
-        raise story.Failed(f"the proofs of the registration were {registering}")
-    caller = await lab.registrar.dial_binding(
-        addresses.TEAMS_NUMBER, caller=addresses.REGISTRAR_NUMBER
-    )
-    told.track("registrar hears Teams", caller)
-    callee = await lab.teams.next_leg()
-    told.track("Teams hears the registrar", callee)
-    await told.connect(caller, callee)
-    await told.talk()
-    await openings.hang_up(callee, caller)
-    return "registered with a proof, called by the carrier, audio both ways, Teams hung up"
-
-
-async def world_asks_who_calls(told: story.Story) -> str:
-    """The carrier asks by 407, once; the CSeq rises, and so does that of the ACK and the BYE."""
-    lab = told.lab
-    before = len(lab.registrar.proofs.entries)
-    caller, callee = await openings.teams_to_trunk(told, lab.registrar, addresses.REGISTRAR_NUMBER)
-    proofs = lab.registrar.proofs.entries[before:]
-    if [(proof.right, proof.rose) for proof in proofs] != [(True, True)]:
-        raise story.Failed(f"the carrier asked who calls and got {proofs}")
-    await told.connect(caller, callee)
-    await told.talk()
-    await openings.hang_up(caller, callee)
-    if any(answer.status == 407 for answer in caller.call.responses.entries):
-        raise story.Failed("Teams saw the carrier's 407")
-    return "proven once with a risen CSeq, audio both ways, Teams hung up"
-
-
-async def world_is_not_told_twice(told: story.Story) -> str:
-    """A carrier that does not take our password is asked no more, and Teams gets 503."""
-    lab = told.lab
-    before = len(lab.registrar.proofs.entries)
-    async with lab.registrar.forgetful():
-        caller = await lab.teams.dial(addresses.REGISTRAR_NUMBER, caller=addresses.TEAMS_NUMBER)
-        answer = await caller.connected()
-    tried = len(lab.registrar.proofs.entries) - before
-    if answer.status != 503 or tried != 1:
-        raise story.Failed(f"after {tried} proofs Teams got {answer.start_line}")
-    return "the password was refused once, Teams got 503"
-
-
 async def carrier_shares_calls(told: story.Story) -> str:
     """Both gateways get calls; with one closed the other gets them all."""
     lab = told.lab
@@ -257,27 +206,6 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         "a trunk offers the wrong kind of audio",
         ("MED-2",),
         secure_offers_plain_audio,
-        site=KINDS,
-    ),
-    story.Scenario(
-        "carrier-registration",
-        "the SBC registers at a carrier, which calls it",
-        ("SIG-1", "SIG-2", "SIG-7", "SIG-9", *_MEDIA),
-        registers_at_the_world,
-        site=KINDS,
-    ),
-    story.Scenario(
-        "carrier-asks",
-        "a carrier asks who calls",
-        ("SIG-20", "SIG-21", "SIG-35", *_MEDIA),
-        world_asks_who_calls,
-        site=KINDS,
-    ),
-    story.Scenario(
-        "carrier-refuses-password",
-        "a carrier does not take the password",
-        ("SIG-26",),
-        world_is_not_told_twice,
         site=KINDS,
     ),
     story.Scenario(
