@@ -32,6 +32,11 @@ async def play(lab: run.Lab) -> dict[str, object]:
     binding = carrier.binding
     async with carrier.refusing(503):
         refused = await apply(lab, text)
+    carrier.granted = 8
+    await apply(lab, text.replace("expires: 300", "expires: 200"))
+    known = len(carrier.registrations.entries)
+    again = await carrier.registered(within=15.0, after=known)
+    before = carrier.registrations.entries[known - 1]
     return {
         "first": first.seconds,
         "shorter": steps(shorter),
@@ -39,6 +44,9 @@ async def play(lab: run.Lab) -> dict[str, object]:
         "gone": steps(gone),
         "binding": binding is not None,
         "refused": refused["warnings"],
+        "granted": before.seconds,
+        "same call": again.call_id == before.call_id,
+        "counted on": again.number > before.number,
     }
 
 

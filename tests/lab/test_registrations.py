@@ -57,3 +57,10 @@ def test_a_registration_that_leaves_site_yaml_is_taken_back(seen):
     """The carrier must not send calls to where nobody expects them."""
     assert "restart-kamailio" in seen["gone"]
     assert seen["binding"] is False
+
+
+def test_a_registration_is_renewed_before_it_runs_out(seen):
+    """The carrier decides how long; one Call-ID and a rising CSeq (RFC 3261 10.2.4)."""
+    assert seen["granted"] == 8
+    assert seen["same call"]
+    assert seen["counted on"]

@@ -76,6 +76,9 @@ async def teams_calls_secure(told: story.Story) -> str:
     caller, callee = await openings.teams_to_trunk(told, told.lab.secure, addresses.SECURE_NUMBER)
     if callee.call.server.flow.transport != "tls":
         raise story.Failed("the PBX speaks TLS and was called by something else")
+    shown = callee.call.server.flow.facts
+    if shown is None or addresses.SBC_FQDN not in shown.names:
+        raise story.Failed(f"the SBC showed the PBX a certificate for {shown and shown.names}")
     await told.connect(caller, callee)
     await told.talk()
     await openings.hang_up(caller, callee)
