@@ -65,6 +65,11 @@ def moved(body: bytes, here: offers.Place) -> bytes:
     )
 
 
+def without_audio(body: bytes) -> bytes:
+    """The next version of our SDP with its stream given up: port 0 (RFC 3264 section 8.2)."""
+    return _with_audio(sdp.parse(next_version(body)), lambda audio: replace(audio, port=0))
+
+
 def with_codecs(body: bytes, codecs: offers.Codecs) -> bytes:
     """The next version of our SDP with another list of payloads."""
     parsed = sdp.parse(next_version(body))

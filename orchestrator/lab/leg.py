@@ -157,9 +157,9 @@ class Leg:
         )
 
     async def move(self) -> message.Response:
-        """Hear audio at another port from now on, by re-INVITE (MED-6)."""
+        """Hear audio at another port from now on, by re-INVITE (MED-6), which ends a hold."""
         self.stream.move()
-        return await self._change(hold.moved(self._call.local_sdp, self.here), self._own)
+        return await self._change(hold.moved(self._call.local_sdp, self.here), "sendrecv")
 
     async def offer_codecs(self, codecs: offers.Codecs) -> message.Response:
         """Offer another list of payloads by re-INVITE and return the final answer."""

@@ -145,6 +145,22 @@ GROUPS = (
 )
 GROUPS += (
     Group(
+        ("late-teams",),
+        {
+            "an offer of a 200 taken for an answer": Mutation(
+                "MED-11", f"{ROUTES}/media.cfg.j2", "$avp(late) == 1", "$avp(late) == 2"
+            ),
+        },
+    ),
+    Group(
+        ("late-trunk",),
+        {
+            "a late offer under the tags of an early one": Mutation(
+                "MED-7", f"{ROUTES}/media.cfg.j2", "route(LATE_TAGS);", "route(MEDIA_TAGS);"
+            ),
+        },
+    ),
+    Group(
         ("media-moves",),
         {"the port moves": Mutation("MED-6", TRUNKS, " port-latching", "")},
     ),
@@ -163,8 +179,11 @@ GROUPS += (
         },
     ),
     Group(
-        ("hold-pbx",),
+        ("hold-pbx", "hold-port"),
         {
+            "port 0 shown to Teams": Mutation(
+                "MED-6", f"{ROUTES}/media.cfg.j2", "m=audio +[1-9]", "m=audio +[0-9]"
+            ),
             "a hold that Teams does not understand": Mutation(
                 "MED-10", f"{ROUTES}/media.cfg.j2", "a=(sendonly|recvonly)/", "a=(sendonly)/"
             ),
