@@ -107,7 +107,6 @@ def engine_facts(machine: Machine) -> views.EngineFacts:
     return views.EngineFacts(
         kamailio=program.version,
         rtpengine=rtpengine.probe_version(bare),
-        tls=program.tls,
         module_path=program.module_path,
     )
 

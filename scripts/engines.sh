@@ -38,7 +38,7 @@ release_of() {
 packages() {
     printf '%s\n' kamailio kamailio-tls-modules kamailio-sqlite-modules rtpengine-daemon \
         ca-certificates
-    # The TLS stack we run (docs/decisions/0003-tls-stack.md); only Debian 13 packages it.
+    # At hand to measure the TLS stacks side by side (docs/decisions/0016-openssl-everywhere.md).
     if [ "$1" = trixie ]; then printf '%s\n' kamailio-tls-wolfssl-modules; fi
 }
 

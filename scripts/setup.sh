@@ -20,10 +20,6 @@ packages() {
     printf '%s\n' python3-venv kamailio kamailio-tls-modules kamailio-sqlite-modules \
         rtpengine-daemon pebble bind9 bubblewrap debootstrap iproute2 util-linux \
         ca-certificates strace nftables
-    # The TLS stack we run where it is packaged: docs/decisions/0003-tls-stack.md.
-    if [ -n "$(apt-cache madison kamailio-tls-wolfssl-modules 2>/dev/null)" ]; then
-        printf '%s\n' kamailio-tls-wolfssl-modules
-    fi
 }
 
 missing_packages() {

@@ -32,7 +32,7 @@ def _kamailio(root: process.EngineRoot | None) -> str | None:
         program = kamailio.probe_facts(root)
     except errors.SbcctlError:
         return None
-    return f"{_dotted(program.version)} ({program.tls})"
+    return _dotted(program.version)
 
 
 def _rtpengine(root: process.EngineRoot | None) -> str | None:

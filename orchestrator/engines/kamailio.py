@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from orchestrator import errors
 from orchestrator.engines import kamailio_rpc, words
@@ -30,12 +29,10 @@ class Program:
 
     Attributes:
         version: For example ``(6, 0, 1)``.
-        tls: The TLS module to load: wolfSSL where the distribution has it (engines2.md 2).
         module_path: Directory of its modules.
     """
 
     version: tuple[int, int, int]
-    tls: Literal["tls", "tls_wolfssl"]
     module_path: str
 
 
@@ -74,17 +71,14 @@ def probe_facts(root: process.EngineRoot | None) -> Program:
     top = Path(root.path) if root else Path("/")
     folders = sorted(top.glob("usr/lib/*/kamailio/modules"))
     folders += [path for path in (top / "usr/lib/kamailio/modules",) if path.is_dir()]
-    for name in ("tls_wolfssl", "tls"):
-        for folder in folders:
-            if (folder / f"{name}.so").exists():
-                tls: Literal["tls", "tls_wolfssl"] = "tls" if name == "tls" else "tls_wolfssl"
-                path = f"/{folder.relative_to(top)}"
-                version = (int(match[1]), int(match[2]), int(match[3]))
-                return Program(version=version, tls=tls, module_path=path)
+    for folder in folders:
+        if (folder / "tls.so").exists():
+            path = f"/{folder.relative_to(top)}"
+            version = (int(match[1]), int(match[2]), int(match[3]))
+            return Program(version=version, module_path=path)
     raise errors.HostError(
         "Kamailio's TLS module is not installed",
-        hint="install it: apt-get install kamailio-tls-modules"
-        " (on Debian 13 rather kamailio-tls-wolfssl-modules)",
+        hint="install it: apt-get install kamailio-tls-modules",
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from orchestrator.render import accounts, routes, tables, trunks, units
 from orchestrator.site import microsoft, model
@@ -25,13 +24,11 @@ class EngineFacts:
     Attributes:
         kamailio: Version, for example ``(5, 6, 3)``.
         rtpengine: Version, for example ``(10, 5)``.
-        tls: The TLS module to load.
         module_path: Directory of Kamailio's modules.
     """
 
     kamailio: tuple[int, int, int]
     rtpengine: tuple[int, int]
-    tls: Literal["tls", "tls_wolfssl"]
     module_path: str = "/usr/lib/x86_64-linux-gnu/kamailio/modules"
 
     @property
@@ -44,14 +41,9 @@ class EngineFacts:
         """True where a listener is dropped when its name does not resolve (engines.md 4)."""
         return self.kamailio < (6, 0, 0)
 
-    @property
-    def verifies_server_auth_only(self) -> bool:
-        """True where a verified chain tells Microsoft from a forger (engines2.md 2)."""
-        return self.tls == "tls_wolfssl"
 
-
-DEBIAN_12 = EngineFacts(kamailio=(5, 6, 3), rtpengine=(10, 5), tls="tls")
-DEBIAN_13 = EngineFacts(kamailio=(6, 0, 1), rtpengine=(12, 5), tls="tls_wolfssl")
+DEBIAN_12 = EngineFacts(kamailio=(5, 6, 3), rtpengine=(10, 5))
+DEBIAN_13 = EngineFacts(kamailio=(6, 0, 1), rtpengine=(12, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +207,7 @@ def kamailio_view(
         peer_name_regex=microsoft.peer_name_regex(site),
         trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",
         own_roots=site.teams.trusted_roots is None,
-        ciphers=":".join(
-            (microsoft.WOLFSSL_CIPHERS if facts.tls == "tls_wolfssl" else ()) + microsoft.CIPHERS
-        ),
+        ciphers=":".join(microsoft.CIPHERS),
         options_interval=site.teams.options_interval,
         # A second less than Teams waits, so that our 503 is there before its own 408 (SIG-25).
         ring_within=site.teams.failover_time - 1,

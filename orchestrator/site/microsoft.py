@@ -33,10 +33,6 @@ CIPHERS = (
 )
 """What Microsoft offers and accepts under TLS 1.2 (TLS-2)."""
 
-WOLFSSL_CIPHERS = ("TLS13-AES256-GCM-SHA384", "TLS13-AES128-GCM-SHA256")
-"""wolfSSL's list rules TLS 1.3 too, and these must come first in it: behind a suite of TLS 1.2
-a peer that offers both versions is refused with "can't match cipher suite" (measured, 5.7.2)."""
-
 UNWANTED_SUITES = (
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",
