@@ -74,6 +74,23 @@ async def world_asks_again_and_again(told: story.Story) -> str:
     return "proven for the call, its refresh and its end, audio both ways"
 
 
+async def world_is_busy_or_slow(told: story.Story) -> str:
+    """After a proof, ACK and CANCEL have the CSeq of the INVITE that carries it (RFC 3261 9.1)."""
+    lab = told.lab
+    caller, callee = await openings.teams_to_trunk(told, lab.registrar, addresses.REGISTRAR_NUMBER)
+    callee.refuse(486)
+    answer = await caller.connected()
+    await callee.confirmed()
+    if (answer.status, answer.cseq.number) != (486, caller.call.invite.cseq.number):
+        raise story.Failed(f"the carrier was busy, Teams got {answer.start_line}")
+    caller, callee = await openings.teams_to_trunk(told, lab.registrar, addresses.REGISTRAR_NUMBER)
+    await openings.cancel(caller, callee)
+    given_up = next(r for r in callee.call.requests.entries if r.method == "CANCEL")
+    if given_up.cseq.number != callee.call.invite.cseq.number:
+        raise story.Failed(f"CANCEL has CSeq {given_up.cseq.number}")
+    return "busy and acknowledged, then cancelled, each with the number of its INVITE"
+
+
 async def secure_calls_world(told: story.Story) -> str:
     """TLS and SRTP on one side, UDP, plain audio and a proof on the other; the PBX hangs up."""
     lab = told.lab
@@ -162,6 +179,13 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         "a carrier asks for each request",
         ("SIG-30",),
         world_asks_again_and_again,
+        site=SITE,
+    ),
+    story.Scenario(
+        "carrier-asks-busy",
+        "a carrier that asks is busy, or slow",
+        ("SIG-25",),
+        world_is_busy_or_slow,
         site=SITE,
     ),
     story.Scenario(
