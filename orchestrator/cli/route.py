@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.site import model, routes, tree
 
 _NUMBER = re.compile(r"\+?[0-9]+")
-_DIALLED = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
+_DIALLED = re.compile(r"[A-Za-z0-9+*#._-]{1,64}(;ext=[0-9]{1,15})?")
 
 
 @click.group("route")
@@ -92,7 +92,8 @@ def _party(site: model.Site, text: str) -> str:
 
 
 def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap) -> str:
-    lines = [f"{told.source} dials {told.dialled}"]
+    means = f", which is {told.number}" if told.number != told.dialled else ""
+    lines = [f"{told.source} dials {told.dialled}{means}"]
     if told.rule is None:
         lines.append("  takes    no route")
     else:
@@ -102,9 +103,9 @@ def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap
         ]
     for place, step in enumerate(told.decision.steps):
         is_last = place == len(told.decision.steps) - 1
-        who = f"{step.party}{_at(_path_of(site, step, told.dialled), places)}"
+        who = f"{step.party}{_at(_path_of(site, step, told.number), places)}"
         lines.append(f"  {f'{place + 1}.':7}  {who}{_limits(step)}")
-        if step.party == "phone" and _phone(site, told.dialled) is None:
+        if step.party == "phone" and _phone(site, told.number) is None:
             lines.append("           no phone has this number")
         if not is_last:
             lines.append(f"           next on {_codes(step)}")
@@ -177,6 +178,7 @@ def _fields(
     return {
         "from": told.source,
         "to": told.dialled,
+        "number": told.number,
         "decided_by": _rule_fields(rule, places) if rule else None,
         "emergency": told.decision.emergency,
         "targets": [_target_fields(step, site, told, places) for step in told.decision.steps],
@@ -208,11 +210,11 @@ def _target_fields(
 ) -> dict[str, object]:
     return {
         "party": step.party,
-        "phone": _phone(site, told.dialled) if step.party == "phone" else None,
+        "phone": _phone(site, told.number) if step.party == "phone" else None,
         "failover_on": list(step.codes),
         "ring_within": step.ring_within,
         "answer_within": step.answer_within,
-        "place": _place(_path_of(site, step, told.dialled), places),
+        "place": _place(_path_of(site, step, told.number), places),
     }
 
 

@@ -215,6 +215,13 @@ def with_proof(
     return again.with_header("Proxy-Authorization" if proxy else "Authorization", value)
 
 
+def names_of(known: Call | None) -> tuple[str, str] | None:
+    """The URIs of our side and of the other side in a call's dialog."""
+    if known is None or known.dialog is None:
+        return None
+    return known.dialog.local.uri, known.dialog.remote.uri
+
+
 def new_call_id(host: str) -> str:
     """A fresh Call-ID."""
     return f"{secrets.token_hex(10)}@{host}"

@@ -43,6 +43,7 @@ class Settings:
         transport: How it speaks SIP: ``udp``, ``tcp`` or ``tls``.
         identity: Its certificate and the roots it trusts, for ``tls``.
         srtp: True when it encrypts its audio.
+        discreet: True for a carrier: nobody tells it who really calls.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Settings:
     transport: str = "udp"
     identity: tls.Identity | None = None
     srtp: bool = False
+    discreet: bool = False
 
 
 class Endpoint(moods.Moody):
@@ -198,12 +200,13 @@ class Endpoint(moods.Moody):
 
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message against the trunk's rules (agent.Hooks)."""
-        context = replace(self._context, tls=flow.facts, srtp=self.settings.srtp)
+        own = self.settings
+        context = replace(self._context, tls=flow.facts, srtp=own.srtp, discreet=own.discreet)
         known = self._calls.get(parsed.call_id)
         standing = known is not None and known.dialog is not None
         if standing and not self._agent.ends_refusal(parsed):
             contact = uri.parse_name_addr(self.settings.contact).uri
-            context = replace(context, dialog_contact=contact)
+            context = replace(context, dialog_contact=contact, names=call.names_of(known))
         for broken in rules.check(parsed, context, rules.TRUNK):
             self.broken.add(broken)
 

@@ -88,6 +88,8 @@ class Context:
         refer: Numbers behind the SBC whose calls it lets Microsoft transfer by REFER (XF-1).
         transfers: Refer-To URIs the receiver asked for, each with its Referred-By (XF-2, XF-3).
         transferring: True when the receiver asked for a transfer in this dialog (XF-5).
+        names: The URIs of the receiver and of the other side in this dialog, or nothing.
+        discreet: True when the receiver is a carrier, which must not learn who really calls.
         number: The highest CSeq number the SBC used in this dialog (XF-4).
     """
 
@@ -106,3 +108,5 @@ class Context:
     transfers: tuple[tuple[str, str], ...] = ()
     transferring: bool = False
     number: int = 0
+    names: tuple[str, str] | None = None
+    discreet: bool = False

@@ -46,7 +46,9 @@ TEAMS: tuple[Rule, ...] = (
     Rule("SIG-5", rules_sip.top_record_route),
     Rule("SIG-6", rules_sip.delayed_offer),
     Rule("SIG-7", rules_sip.replaces),
+    Rule("SIG-8", rules_sip.told_identity),
     Rule("SIG-12", rules_sip.dialog_target),
+    Rule("SIG-12", rules_sip.changed_name),
     Rule("SIG-13", rules_sip.reliable_provisional),
     Rule("SIG-32", rules_media.zero_address),
     Rule("SIG-34", rules_sip.product_name),
@@ -69,7 +71,9 @@ TEAMS: tuple[Rule, ...] = (
 
 TRUNK: tuple[Rule, ...] = (
     Rule("SIG-12", rules_sip.dialog_target),
+    Rule("SIG-12", rules_sip.changed_name),
     Rule("SIG-16", rules_trunk.busy_cause),
+    Rule("SIG-23", rules_trunk.leaked_identity),
     Rule("SIG-35", rules_trunk.leaked_header),
     Rule("SDP", rules_media.malformed),
     Rule("MED-11", rules_trunk.leaked_attribute),

@@ -110,7 +110,7 @@ def empty_user(parsed: Either, _: evidence.Context) -> Found:
 def transfer_mode(parsed: Either, context: evidence.Context) -> Found:
     """XF-1: Allow lists REFER where it is carried out and nowhere else, Supported no replaces."""
     own = parsed.from_ if isinstance(parsed, message.Request) else parsed.to
-    wanted = uri.parse_uri(own.uri).user in context.refer
+    wanted = (uri.parse_uri(own.uri).user or "").partition(";")[0] in context.refer
     listed = "refer" in parsed.tokens("Allow")
     if listed and not wanted:
         yield "Allow lists REFER, which this SBC does not carry out", f"Allow: {_all(parsed)}"
@@ -199,6 +199,25 @@ def dialog_target(parsed: Either, context: evidence.Context) -> Found:
     if routes != context.dialog_routes:
         wanted = ", ".join(context.dialog_routes) or "none"
         yield f"the Route is not our Record-Route ({wanted})", f"Route: {', '.join(routes)}"
+
+
+def changed_name(parsed: Either, context: evidence.Context) -> Found:
+    """SIG-12: whatever it is called elsewhere, a party keeps its From and To in its dialog."""
+    if context.names is None or (isinstance(parsed, message.Request) and not parsed.to.tag):
+        return
+    own, other = context.names
+    if isinstance(parsed, message.Response):
+        own, other = other, own
+    for name, address, wanted in (("From", parsed.from_, other), ("To", parsed.to, own)):
+        if address.uri != wanted:
+            yield f"{name} of this dialog was {wanted}", f"{name}: {address}"
+
+
+def told_identity(parsed: Either, _: evidence.Context) -> Found:
+    """SIG-8: Teams reads neither of these, and they tell of what is behind the SBC."""
+    for name in ("History-Info", "Diversion", "P-Asserted-Identity", "Remote-Party-ID", "Privacy"):
+        for value in parsed.values(name):
+            yield f"{name} reaches Microsoft, which does not read it", f"{name}: {value}"[:120]
 
 
 def reliable_provisional(parsed: Either, _: evidence.Context) -> Found:

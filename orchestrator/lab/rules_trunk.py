@@ -11,7 +11,13 @@ _LEAKY_ATTRIBUTES = (
     "x-", "ice-", "candidate", "remote-candidates", "end-of-candidates", "crypto", "label",
     "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap",
 )  # fmt: skip
-_LEAKY_HEADERS = ("x-", "ms-", "history-info")
+_LEAKY_HEADERS = ("x-", "ms-")
+_IDENTITIES = (
+    "p-asserted-identity", "p-preferred-identity", "remote-party-id", "privacy", "history-info",
+    "referred-by",
+)  # fmt: skip
+_PROXIED = ("via", "record-route", "route", "contact", "call-id", "geolocation")
+"""Where a proxy must leave Microsoft's names, or nobody would find back to it."""
 
 
 def busy_cause(
@@ -46,6 +52,18 @@ def strayed_location(
         yield f"a caller's location {said}", " ".join(named)[:120]
     if len(parts) > 1 and not located:
         yield "a body of several parts without a location", parsed.content_type
+
+
+def leaked_identity(
+    parsed: message.Request | message.Response, context: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """SIG-23: who really calls and who was called before is no carrier's business."""
+    for header in parsed.headers:
+        if context.discreet and header.key in _IDENTITIES:
+            yield "a carrier is told an identity", f"{header.name}: {header.value}"[:120]
+        if header.key not in _PROXIED and "microsoft" in header.value.lower():
+            excerpt = f"{header.name}: {header.value}"[:120]
+            yield "a name of Microsoft's reaches the trunk", excerpt
 
 
 def leaked_attribute(

@@ -156,10 +156,12 @@ def _cast(ground: Ground, log: agent.Log) -> Lab:
         ),
         secure=trunk(place.SECURE, _secure(ground.secure)),
         carrier_a=trunk(
-            place.CARRIER, _pbx("carrier-a", addresses.CARRIER_A, addresses.PSTN_NUMBER)
+            place.CARRIER,
+            _pbx("carrier-a", addresses.CARRIER_A, addresses.PSTN_NUMBER, discreet=True),
         ),
         carrier_b=trunk(
-            place.CARRIER, _pbx("carrier-b", addresses.CARRIER_B, addresses.PSTN_NUMBER)
+            place.CARRIER,
+            _pbx("carrier-b", addresses.CARRIER_B, addresses.PSTN_NUMBER, discreet=True),
         ),
         registrar=registrar.Registrar(
             _registrar(), _within(ground.sockets, place.REGISTRAR), context=CONTEXT, log=log
@@ -190,7 +192,9 @@ def _teams(ground: Ground, log: agent.Log) -> teams.Teams:
     return teams.Teams(settings, _within(ground.sockets, addresses.Namespace.TEAMS), log)
 
 
-def _pbx(name: str, address: str, number: str, *, transport: str = "udp") -> endpoint.Settings:
+def _pbx(
+    name: str, address: str, number: str, *, transport: str = "udp", discreet: bool = False
+) -> endpoint.Settings:
     return endpoint.Settings(
         name=name,
         address=address,
@@ -200,6 +204,7 @@ def _pbx(name: str, address: str, number: str, *, transport: str = "udp") -> end
         product=pbx.PRODUCT,
         domain=address,
         transport=transport,
+        discreet=discreet,
     )
 
 
@@ -233,6 +238,7 @@ def _registrar() -> endpoint.Settings:
         domain=addresses.REGISTRAR_REALM,
         account=digest.Account(addresses.REGISTRAR_USER, addresses.REGISTRAR_PASSWORD),
         names=addresses.HOSTS,
+        discreet=True,
     )
 
 

@@ -140,7 +140,7 @@ class Teams(moods.Moody):
 
         Args:
             number: Who is called.
-            caller: The number of the Teams user.
+            caller: The number of the Teams user, or a user and a host of its own.
             wishes: What is not as usual about it.
             source: The address of ours to call from; it stands for its region (EP-5).
         """
@@ -148,6 +148,7 @@ class Teams(moods.Moody):
         if wishes.first_sequence is not None:
             stream.begin_at(wishes.first_sequence)
         offer = (wishes.offer or _offer)(offers.Place(*stream.address))
+        named = caller if "@" in caller else f"{caller}@sip.pstnhub.microsoft.com:5061"
         context = self._settings.context
         at = f"{context.fqdn}:{context.port}"
         region = self._region_at(source or self._agent.profile.address)
@@ -157,7 +158,7 @@ class Teams(moods.Moody):
         invite = build.request(
             "INVITE",
             f"sip:{number}@{at};user=phone;transport=tls",
-            from_=call.tagged(f"sip:{caller}@sip.pstnhub.microsoft.com:5061;user=phone"),
+            from_=call.tagged(f"sip:{named};user=phone"),
             to=uri.NameAddr(f"sip:{number}@{at};user=phone"),
             call_id=secrets.token_hex(16),
             number=1,
@@ -244,6 +245,7 @@ class Teams(moods.Moody):
                 context,
                 dialog_contact=known.contact if standing else "",
                 dialog_routes=known.routes,
+                names=call.names_of(known.call) if standing else None,
                 offer=known.offer if isinstance(parsed, message.Response) else b"",
                 # An INVITE that begins a dialog is compared with none: another datacentre than the
                 # one that refused it is offered media anew.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.render import numbers
 from orchestrator.render import routes as tables
 from orchestrator.site import model, routes
 
@@ -27,6 +28,7 @@ class Explanation:
     Attributes:
         source: The party that calls.
         dialled: The user part of the request URI.
+        number: The number it means: E.164 where the trunk's numbering says so.
         decision: What the tables say.
         rule: The rule that decided, or None when there is none and the caller gets 404.
         left_out: Targets of that rule that would lead back to the caller.
@@ -37,6 +39,7 @@ class Explanation:
 
     source: str
     dialled: str
+    number: str
     decision: tables.Decision
     rule: routes.Rule | None
     left_out: tuple[str, ...]
@@ -53,16 +56,17 @@ def explain(site: model.Site, source: str, dialled: str) -> Explanation:
         source: A party: ``teams``, ``phone`` or the name of a trunk.
         dialled: The user part of the request URI: a number or a name.
     """
-    decision = tables.decide(tables.compile_site(site), source, dialled)
+    number = numbers.read(dialled, numbers.of_party(site, source)).number
+    decision = tables.decide(tables.compile_site(site), source, number)
     rules = routes.rules_of(site)
-    fitting = routes.fitting(rules, source, dialled)
+    fitting = routes.fitting(rules, source, number)
     winner = fitting[0] if fitting else None
     back = [hop.party for hop in winner.hops if not hop.serves(source)] if winner else []
     # What phones and trunks imply for other callers says nothing about this one.
     others = [
         rule
         for rule in rules
-        if rule.match.fits(dialled)
+        if rule.match.fits(number)
         and not rule.serves(source)
         and (rule.is_route or not rule.sources)
     ]
@@ -70,10 +74,11 @@ def explain(site: model.Site, source: str, dialled: str) -> Explanation:
     passed += [
         Passed(rule, _why_not(rule, source)) for rule in sorted(others, key=lambda each: each.rank)
     ]
-    answer, why = _answer(site, decision, source, dialled)
+    answer, why = _answer(site, decision, source, number)
     return Explanation(
         source=source,
         dialled=dialled,
+        number=number,
         decision=decision,
         rule=winner,
         left_out=tuple(back),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.render import accounts, tables
-from orchestrator.site import microsoft, model
+from orchestrator.site import callers, microsoft, model
 
 TEAMS = "teams"
 """The party behind Microsoft's names."""
@@ -158,7 +158,39 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
         values.append(("name", trunk.tls.name))
     if trunk.registration:
         values.append(("contact", accounts.contact_user(trunk.registration)))
-    return tables.params(values)
+    return tables.params([*values, *_identity(trunk)])
+
+
+def _identity(trunk: model.Trunk) -> list[tuple[str, str]]:
+    """How it writes numbers and what it learns about callers (docs/decisions/0016)."""
+    ours = trunk.kind is model.TrunkKind.PBX
+    usual = callers.History.PASS if ours else callers.History.DROP
+    values = [("hist", str(trunk.history or usual))]
+    trusted = ours if trunk.trusted is None else trunk.trusted
+    if trusted:
+        values.append(("trust", "1"))
+    if trusted or not ours:
+        # SIG-3: a carrier vouches for what it asserts; of From it only passes on what was said.
+        values.append(("vouch", "1"))
+    if trunk.caller_id.main:
+        values += [("cid", trunk.caller_id.policy), ("main", trunk.caller_id.main)]
+    if trunk.numbering:
+        own = trunk.numbering
+        values += [("cc", own.country), ("np", own.national_prefix)]
+        values += [("ip", own.international_prefix), ("out", own.out), ("ext", own.extension)]
+    return [(key, value) for key, value in values if value]
+
+
+def allowed_table(site: model.Site) -> tables.Table:
+    """The table ``allowed``: ``TRUNK/BEGINNING`` of each number that may be shown there."""
+    return tables.table(
+        "allowed",
+        {
+            f"{name}/{beginning}": "1"
+            for name, trunk in site.trunks.items()
+            for beginning in trunk.caller_id.allowed
+        },
+    )
 
 
 def speaks_tls(site: model.Site) -> bool:

@@ -154,6 +154,7 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
     calls = routes.compile_site(site)
     proofs = {user: _digest_ha1(user, realm, secrets.phones.get(user)) for user in users}
     found = (
+        trunks.allowed_table(site),
         tables.table("auth", proofs, secret=True),
         tables.table("caller", {user: phone.number for user, phone in users.items()}),
         trunks.media_table(site, facts.rtpengine),
@@ -177,7 +178,7 @@ def kamailio_view(
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
     files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
-    files.append("location")
+    files += ["callers", "location", "numbers"]
     if site.phones:
         files.append("phones")
     proves = any(trunk.proof for trunk in site.trunks.values())

@@ -16,15 +16,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     IPvAnyAddress,
     IPvAnyNetwork,
     model_validator,
 )
 from pydantic.fields import FieldInfo
+
+from orchestrator.site import callers, part
 
 OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
 """The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
@@ -36,7 +36,6 @@ LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
-_NUMBER = re.compile(r"\+?[0-9]{1,15}")
 _SIP_USER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
 _DIGEST_USER = re.compile(r"[A-Za-z0-9+*#._@~!=-]{1,64}")
 _REALM = re.compile(r"[^\x00-\x1f\"\\\x7f-\x9f]{1,128}")
@@ -91,12 +90,6 @@ def _checked_fqdn(text: str) -> str:
     return host
 
 
-def _checked_number(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError("a number is up to 15 digits, with a plus in front when it is E.164")
-    return text
-
-
 def _checked_user(text: str) -> str:
     if not _SIP_USER.fullmatch(text):
         raise ValueError("a SIP user is 1 to 64 of letters, digits and + * # . _ -")
@@ -131,7 +124,7 @@ def _plain_digits(value: object) -> object:
 Name = Annotated[str, AfterValidator(_checked_name)]
 Host = Annotated[str, AfterValidator(_checked_host)]
 Fqdn = Annotated[str, AfterValidator(_checked_fqdn)]
-Number = Annotated[str, AfterValidator(_checked_number)]
+Number = part.Number
 SipUser = Annotated[str, AfterValidator(_checked_user)]
 PlainPath = Annotated[str, AfterValidator(_checked_path)]
 Whole = Annotated[int, BeforeValidator(_plain_digits)]
@@ -195,15 +188,13 @@ class Transport(StrEnum):
     TLS = "tls"
 
 
-class Part(BaseModel):
-    """The base of every part of a site: frozen, and no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Part(part.Part):
+    """The base of every part that is described here."""
 
 
-def fields_of(part: type[Part]) -> dict[str, FieldInfo]:
+def fields_of(kind: type[part.Part]) -> dict[str, FieldInfo]:
     """The fields of a part by their names in site.yaml (``from`` is a word of Python's)."""
-    return {field.alias or name: field for name, field in part.model_fields.items()}
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 class Secret(Part):
@@ -413,6 +404,14 @@ class Trunk(Part):
     """Whose certificate its gateways must show, for gateways with transport=tls."""
     digest: Digest | None = None
     """How the SBC proves itself when the trunk asks who calls."""
+    numbering: callers.Numbering | None = None
+    """How it writes numbers; by default E.164 with a plus."""
+    caller_id: callers.CallerId = callers.CallerId()
+    """Which number it sees as the caller."""
+    trusted: bool | None = None
+    """Whether it may know who calls anonymously; by default true for a PBX only (SIG-23)."""
+    history: callers.History | None = None
+    """Who forwarded a call: pass (PBX), diversion (as Diversion header) or drop (carrier)."""
 
     registration: Registration | None = None
     """How the SBC registers there; without it the trunk knows the SBC by its address."""
@@ -587,7 +586,7 @@ class Site(Part):
     """PBXs and carriers by name."""
     phones: Phones | None = None
     """Phones that register here."""
-    routes: Annotated[dict[Name, Route], Field(max_length=1000)] = {}
+    routes: Annotated[dict[Name, Route], Field(max_length=1000)] = Field(default={})
     """Where calls go; what no route is for, trunks and phones take by their numbers."""
     media: Media = Media()
     """Media ports."""

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from orchestrator import errors
-from orchestrator.site import model, tree
+from orchestrator.site import model, part, tree
 
 _KEY_MARK = "[key]"
 _SHOWN = 60
@@ -145,7 +145,7 @@ def _type_at(path: tree.Path) -> object:
     here: object = model.Site
     for key in path:
         arguments = typing.get_args(here)
-        if isinstance(here, type) and issubclass(here, model.Part):
+        if isinstance(here, type) and issubclass(here, part.Part):
             field = model.fields_of(here).get(str(key))
             if field is None:
                 return None
@@ -160,7 +160,7 @@ def _type_at(path: tree.Path) -> object:
 def _fields_at(path: tree.Path) -> Mapping[str, FieldInfo]:
     """The fields of the Part at *path*, empty when there is none."""
     here = _type_at(path)
-    if isinstance(here, type) and issubclass(here, model.Part):
+    if isinstance(here, type) and issubclass(here, part.Part):
         return model.fields_of(here)
     return {}
 
@@ -364,9 +364,9 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails, tree.Path], _Said]] = {
 def _homes_of_keys() -> dict[str, str]:
     """Keys that stand in exactly one of the fixed parts, and which: ``sip_port`` in ``node``."""
     homes: dict[str, list[str]] = {}
-    for part in model.Site.model_fields:
-        for key in _fields_at((part,)):
-            homes.setdefault(key, []).append(part)
+    for home in model.Site.model_fields:
+        for key in _fields_at((home,)):
+            homes.setdefault(key, []).append(home)
     return {key: parts[0] for key, parts in homes.items() if len(parts) == 1}
 
 

@@ -217,6 +217,8 @@ BROKEN = [
     ("SIG-5", INVITE, "Record-Route: <sip:sbc.example.com", "Record-Route: <sip:203.0.113.10"),
     ("SIG-6", INVITE, "Content-Type: application/sdp\n", ""),
     ("SIG-7", INVITE, "Supported: timer", "Replaces: 1;to-tag=2;from-tag=3"),
+    ("EM-1", INVITE, "application/sdp", "multipart/mixed;boundary=a"),
+    ("SIG-8", INVITE, "CSeq", "Diversion: <sip:a>\nCSeq"),
     ("SIG-12", BYE, "x-i=Ab", "x-i=ab"),
     ("SIG-12", BYE, "x-i=Ab;x-c=/1", "x-c=/1;x-i=Ab"),
     ("SIG-12", BYE, "Route: <sip:sip-du-a-eu.", "Route: <sip:sip-du-a-us."),
@@ -260,7 +262,10 @@ def test_what_microsoft_refuses_is_named(rule, good, old, new):
     [
         ("SIG-16", BUSY, "cause=17", "cause=34"),
         ("SIG-35", TRUNK, "CSeq", "X-MS-UserSite: berlin\nCSeq"),
-        ("SIG-35", TRUNK, "CSeq", "History-Info: <sip:a>;index=1\nCSeq"),
+        ("SIG-12", TRUNK, "192.0.2.20>\n", "192.0.2.20>;tag=3\n"),
+        ("SIG-23", TRUNK, "CSeq", "History-Info: <sip:a>;index=1\nCSeq"),
+        ("SIG-23", TRUNK, "CSeq", "P-Asserted-Identity: <sip:a>\nCSeq"),
+        ("SIG-23", TRUNK, "CSeq", "Server: Microsoft.PSTNHub\nCSeq"),
         ("MED-11", TRUNK, "a=sendrecv", "a=x-ssrc-range:1-1\na=sendrecv"),
         ("MED-11", TRUNK, "a=sendrecv", CRYPTO + "a=sendrecv"),
         ("MED-11", TRUNK, "a=sendrecv", "a=candidate:1 1 UDP 1 1.2.3.4 5 typ host\na=sendrecv"),
@@ -269,7 +274,8 @@ def test_what_microsoft_refuses_is_named(rule, good, old, new):
 )
 def test_what_a_trunk_must_not_see_is_named(rule, good, old, new):
     assert old in good
-    assert rule in broken_by(good.replace(old, new, 1), rules.TRUNK)
+    context = replace(CONTEXT, discreet=True, names=("sip:me@192.0.2.20", "sip:you@192.0.2.10"))
+    assert rule in broken_by(good.replace(old, new, 1), rules.TRUNK, context)
 
 
 def test_every_rule_has_a_broken_message():

@@ -59,9 +59,11 @@ from orchestrator.lab.scenarios import (
     emergency,
     forks,
     hold,
+    identity,
     late,
     long,
     media,
+    numbers,
     phones,
     redirect,
     routes,
@@ -85,6 +87,8 @@ FAMILIES = (
     redirect,
     routes,
     emergency,
+    numbers,
+    identity,
 )
 """Every family, in the order they are told."""
 
