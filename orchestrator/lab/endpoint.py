@@ -43,7 +43,7 @@ class Settings:
         transport: How it speaks SIP: ``udp``, ``tcp`` or ``tls``.
         identity: Its certificate and the roots it trusts, for ``tls``.
         srtp: True when it encrypts its audio.
-        discreet: True for a carrier: nobody tells it who really calls.
+        outsider: True for a carrier: nobody tells it who really calls.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Settings:
     transport: str = "udp"
     identity: tls.Identity | None = None
     srtp: bool = False
-    discreet: bool = False
+    outsider: bool = False
 
 
 class Endpoint(moods.Moody):
@@ -201,7 +201,7 @@ class Endpoint(moods.Moody):
     def seen(self, parsed: message.Request | message.Response, flow: transport.Flow) -> None:
         """Check a message against the trunk's rules (agent.Hooks)."""
         own = self.settings
-        context = replace(self._context, tls=flow.facts, srtp=own.srtp, discreet=own.discreet)
+        context = replace(self._context, tls=flow.facts, srtp=own.srtp, outsider=own.outsider)
         known = self._calls.get(parsed.call_id)
         standing = known is not None and known.dialog is not None
         if standing and not self._agent.ends_refusal(parsed):

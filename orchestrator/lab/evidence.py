@@ -89,7 +89,7 @@ class Context:
         transfers: Refer-To URIs the receiver asked for, each with its Referred-By (XF-2, XF-3).
         transferring: True when the receiver asked for a transfer in this dialog (XF-5).
         names: The URIs of the receiver and of the other side in this dialog, or nothing.
-        discreet: True when the receiver is a carrier, which must not learn who really calls.
+        outsider: True when the receiver is a carrier, which must not learn who really calls.
         number: The highest CSeq number the SBC used in this dialog (XF-4).
     """
 
@@ -109,4 +109,4 @@ class Context:
     transferring: bool = False
     number: int = 0
     names: tuple[str, str] | None = None
-    discreet: bool = False
+    outsider: bool = False

@@ -59,7 +59,7 @@ def leaked_identity(
 ) -> Iterator[tuple[str, str]]:
     """SIG-23: who really calls and who was called before is no carrier's business."""
     for header in parsed.headers:
-        if context.discreet and header.key in _IDENTITIES:
+        if context.outsider and header.key in _IDENTITIES:
             yield "a carrier is told an identity", f"{header.name}: {header.value}"[:120]
         if header.key not in _PROXIED and "microsoft" in header.value.lower():
             excerpt = f"{header.name}: {header.value}"[:120]

@@ -157,11 +157,11 @@ def _cast(ground: Ground, log: agent.Log) -> Lab:
         secure=trunk(place.SECURE, _secure(ground.secure)),
         carrier_a=trunk(
             place.CARRIER,
-            _pbx("carrier-a", addresses.CARRIER_A, addresses.PSTN_NUMBER, discreet=True),
+            _pbx("carrier-a", addresses.CARRIER_A, addresses.PSTN_NUMBER, outsider=True),
         ),
         carrier_b=trunk(
             place.CARRIER,
-            _pbx("carrier-b", addresses.CARRIER_B, addresses.PSTN_NUMBER, discreet=True),
+            _pbx("carrier-b", addresses.CARRIER_B, addresses.PSTN_NUMBER, outsider=True),
         ),
         registrar=registrar.Registrar(
             _registrar(), _within(ground.sockets, place.REGISTRAR), context=CONTEXT, log=log
@@ -193,7 +193,7 @@ def _teams(ground: Ground, log: agent.Log) -> teams.Teams:
 
 
 def _pbx(
-    name: str, address: str, number: str, *, transport: str = "udp", discreet: bool = False
+    name: str, address: str, number: str, *, transport: str = "udp", outsider: bool = False
 ) -> endpoint.Settings:
     return endpoint.Settings(
         name=name,
@@ -204,7 +204,7 @@ def _pbx(
         product=pbx.PRODUCT,
         domain=address,
         transport=transport,
-        discreet=discreet,
+        outsider=outsider,
     )
 
 
@@ -238,7 +238,7 @@ def _registrar() -> endpoint.Settings:
         domain=addresses.REGISTRAR_REALM,
         account=digest.Account(addresses.REGISTRAR_USER, addresses.REGISTRAR_PASSWORD),
         names=addresses.HOSTS,
-        discreet=True,
+        outsider=True,
     )
 
 

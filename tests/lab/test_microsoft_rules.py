@@ -274,7 +274,7 @@ def test_what_microsoft_refuses_is_named(rule, good, old, new):
 )
 def test_what_a_trunk_must_not_see_is_named(rule, good, old, new):
     assert old in good
-    context = replace(CONTEXT, discreet=True, names=("sip:me@192.0.2.20", "sip:you@192.0.2.10"))
+    context = replace(CONTEXT, outsider=True, names=("sip:me@192.0.2.20", "sip:you@192.0.2.10"))
     assert rule in broken_by(good.replace(old, new, 1), rules.TRUNK, context)
 
 
