@@ -26,9 +26,9 @@ setup: ## Install what is missing: Debian's packages and .venv.
 	@scripts/setup.sh
 
 demo: setup ## Run the lab: a working SBC on this machine and calls through it (ENGINES=debian13).
-	@if [ -z "$(ENGINES)" ]; then exec .venv/bin/sbcctl lab run; fi; \
+	@if [ -z "$(ENGINES)" ]; then exec .venv/bin/sbcctl lab run --only basic; fi; \
 	  scripts/engines.sh $(ENGINES) && \
-	  exec .venv/bin/sbcctl --engine-root "$$(scripts/engines.sh --path $(ENGINES))" lab run
+	  exec .venv/bin/sbcctl --engine-root "$$(scripts/engines.sh --path $(ENGINES))" lab run --only basic
 
 test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
 	@if [ -n "$(ENGINES)" ]; then scripts/engines.sh $(ENGINES); fi

@@ -39,7 +39,9 @@ command.add_command(lab_soak.command)
 
 @command.command("run")
 @lab_parts.site_option
-@click.option("--only", multiple=True, metavar="NAME", help="Tell this story only; may repeat.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Tell this story or family only; may repeat."
+)
 @click.option(
     "--report",
     "report_file",
@@ -143,6 +145,7 @@ def show_list(options: settings.Settings) -> None:
     from orchestrator.lab import scenarios  # noqa: PLC0415
 
     known = scenarios.SCENARIOS
+    families = {name: kind for kind, names in scenarios.by_family().items() for name in names}
     width = max(len(scenario.name) for scenario in known)
     options.console().result(
         "lab-list",
@@ -152,6 +155,7 @@ def show_list(options: settings.Settings) -> None:
                 {
                     "name": scenario.name,
                     "title": scenario.title,
+                    "family": families[scenario.name],
                     "site": scenario.site,
                     "proves": list(scenario.proves),
                 }

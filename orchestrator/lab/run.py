@@ -140,17 +140,20 @@ class Lab:
 def find_scenarios(names: Iterable[str], *, own_site: bool = False) -> tuple[story.Scenario, ...]:
     """The scenarios of these names in the order they are told, those of one site together.
 
-    Without a name: all of them, and with an operator's own site those of the first example.
+    A name of a family stands for all of it. Without a name: all scenarios, and with an operator's
+    own site those of the first example.
 
     Raises:
         UsageError: There is no such scenario.
     """
-    wanted = tuple(names)
+    families = scenarios.by_family()
+    wanted = tuple(each for name in names for each in families.get(name, (name,)))
     known = {scenario.name: scenario for scenario in scenarios.SCENARIOS}
     for name in wanted:
         if name not in known:
             raise errors.UsageError(
-                f"the lab has no scenario {name}", hint=f"there are: {', '.join(known)}"
+                f"the lab has no scenario {name}",
+                hint=f"`sbcctl lab list` shows them; families are: {', '.join(families)}",
             )
     if wanted:
         chosen = [known[name] for name in known if name in wanted]

@@ -53,6 +53,12 @@ def test_stories_whose_site_cannot_be_applied_fail_and_say_why(names):
         assert len(outcome.sentence) > len("01-one-pbx could not be applied: ")
 
 
+def test_a_family_stands_for_its_stories():
+    told = [scenario.name for scenario in run.find_scenarios(("hold", "busy"))]
+
+    assert told == ["busy", *scenarios.by_family()["hold"]]
+
+
 def test_a_story_nobody_knows_is_refused():
     with pytest.raises(errors.UsageError, match="no scenario nothing"):
         run.find_scenarios(("nothing",))

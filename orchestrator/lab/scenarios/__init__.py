@@ -96,3 +96,11 @@ SCENARIOS: tuple[story.Scenario, ...] = tuple(
     scenario for family in FAMILIES for scenario in family.SCENARIOS
 )
 """Every story, in the order they are told."""
+
+
+def by_family() -> dict[str, tuple[str, ...]]:
+    """The names of the stories of each family, by the family's name."""
+    return {
+        family.__name__.rpartition(".")[2]: tuple(known.name for known in family.SCENARIOS)
+        for family in FAMILIES
+    }
