@@ -21,6 +21,7 @@ TRUNKS = ("office", "berlin", "carrier", "backup", "factory", "branch")
 PHONES = ("reception", "lobby", "gate")
 EMERGENCIES = ("112", "110", "911", "+112")
 NAMES = ("alice", "sip.user", "reception", "4a7", "+", "*21", "0049305", "+493051234567890123456")
+FORMS = ("e164", "plain", "international", "national")
 CODES = ("404", "480", "486", "500", "502", "503", "504", "600", "603")
 
 
@@ -93,7 +94,7 @@ def _dialled(choose: random.Random) -> str:
 
 def _number(choose: random.Random, least: int, most: int) -> str:
     digits = "".join(choose.choice("0159") for _ in range(choose.randint(least, most)))
-    return choose.choice(("+4930", "+4930", "0", "")) + digits
+    return choose.choice(("+4930", "+4930", "030", "0", "")) + digits
 
 
 def _trunk(
@@ -104,6 +105,8 @@ def _trunk(
         wanted = {_number(choose, 1, 4) for _ in range(choose.randint(1, 3))} - taken
         trunk["numbers"] = sorted(wanted) or [f"7{len(taken)}"]
         taken.update(trunk["numbers"])
+    if choose.random() < 0.4:
+        trunk["numbering"] = {"country": "49", "out": choose.choice(FORMS)}
     return trunk
 
 

@@ -28,7 +28,7 @@ import wire
 
 import rtpengine_ng
 from orchestrator.engines import kamailio, kamailio_rpc
-from orchestrator.render import generation, routes, views
+from orchestrator.render import generation, numbers, routes, views
 from orchestrator.site import model
 
 SILENCE = 250
@@ -62,11 +62,12 @@ def predict(
     site: model.Site, table: routes.RouteTable, call: wire.Call, registered: set[str]
 ) -> tuple[list[str], int]:
     """Who will be asked in which order, and what the caller will get (docs/guide/routes.md)."""
-    decision = routes.decide(table, call.source, call.dialled)
+    number = numbers.read(call.dialled, numbers.of_party(site, call.source)).number
+    decision = routes.decide(table, call.source, number)
     asked: list[str] = []
     final = 503 if decision.route else 404
     for step in decision.steps:
-        addresses = _addresses(site, step.party, call.dialled, registered)
+        addresses = _addresses(site, step.party, number, registered)
         if not addresses:
             final = 480
             continue
