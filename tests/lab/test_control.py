@@ -116,7 +116,7 @@ def test_an_unknown_story_is_a_usage_error(words: tuple[str, ...]) -> None:
     ran = sbcctl("lab", *words)
     assert ran.returncode == 64
     assert "no scenario nobody" in ran.stderr
-    assert "teams-to-pbx" in ran.stderr
+    assert "sbcctl lab list" in ran.stderr
 
 
 def test_a_report_that_cannot_be_written_is_found_before_the_calls(tmp_path: Path) -> None:
