@@ -75,6 +75,7 @@ TRUNK: tuple[Rule, ...] = (
     Rule("SIG-16", rules_trunk.busy_cause),
     Rule("SIG-23", rules_trunk.leaked_identity),
     Rule("SIG-35", rules_trunk.leaked_header),
+    Rule("SIG-35", rules_trunk.leaked_name),
     Rule("SDP", rules_media.malformed),
     Rule("MED-11", rules_trunk.leaked_attribute),
     Rule("EM-1", rules_trunk.strayed_location),

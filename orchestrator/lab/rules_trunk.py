@@ -61,6 +61,13 @@ def leaked_identity(
     for header in parsed.headers:
         if context.outsider and header.key in _IDENTITIES:
             yield "a carrier is told an identity", f"{header.name}: {header.value}"[:120]
+
+
+def leaked_name(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """SIG-35: no name of Microsoft's, but where a proxy must leave it."""
+    for header in parsed.headers:
         if header.key not in _PROXIED and "microsoft" in header.value.lower():
             excerpt = f"{header.name}: {header.value}"[:120]
             yield "a name of Microsoft's reaches the trunk", excerpt

@@ -265,7 +265,7 @@ def test_what_microsoft_refuses_is_named(rule, good, old, new):
         ("SIG-12", TRUNK, "192.0.2.20>\n", "192.0.2.20>;tag=3\n"),
         ("SIG-23", TRUNK, "CSeq", "History-Info: <sip:a>;index=1\nCSeq"),
         ("SIG-23", TRUNK, "CSeq", "P-Asserted-Identity: <sip:a>\nCSeq"),
-        ("SIG-23", TRUNK, "CSeq", "Server: Microsoft.PSTNHub\nCSeq"),
+        ("SIG-35", TRUNK, "CSeq", "Server: Microsoft.PSTNHub\nCSeq"),
         ("MED-11", TRUNK, "a=sendrecv", "a=x-ssrc-range:1-1\na=sendrecv"),
         ("MED-11", TRUNK, "a=sendrecv", CRYPTO + "a=sendrecv"),
         ("MED-11", TRUNK, "a=sendrecv", "a=candidate:1 1 UDP 1 1.2.3.4 5 typ host\na=sendrecv"),

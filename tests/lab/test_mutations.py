@@ -21,6 +21,7 @@ TRUNKS = "orchestrator/render/trunks.py"
 
 
 IDENTITY = f"{ROUTES}/identity.cfg.j2"
+CALLERS = f"{ROUTES}/callers.cfg.j2"
 TRANSFER = f"{ROUTES}/transfer.cfg.j2"
 EVENTS = f"{ROUTES}/events.cfg.j2"
 SITE = "examples/01-one-pbx/site.yaml"
@@ -106,7 +107,7 @@ GROUPS = (
                 "SIG-35", IDENTITY, "        route(MASK);\n"
             ),
             "the PBX's caller shown to Teams": Mutation(
-                "SIG-2", IDENTITY, "$var(caller)@{{ k.fqdn", "$var(caller)@{{ k.teams_bind"
+                "SIG-2", CALLERS, "$var(shown)@{{ k.fqdn", "$var(shown)@{{ k.teams_bind"
             ),
             "an address in Record-Route": Mutation(
                 "SIG-5",
@@ -192,6 +193,34 @@ GROUPS += (
                 f"{ROUTES}/media.cfg.j2",
                 'if ($avp(sdp_in) =~ "IN IP4 0',
                 'if ($rd =~ "x',
+            ),
+        },
+    ),
+    Group(
+        ("caller-private", "caller-main", "history-not-for-teams"),
+        {
+            "an identity told to a carrier": Mutation(
+                "SIG-23",
+                CALLERS,
+                'param.value,trust}) != "1") {',
+                'param.value,set}) == "") {',
+            ),
+            "Microsoft's product shown to a trunk": Mutation(
+                "SIG-35", IDENTITY, '    remove_hf("Server");\n'
+            ),
+            "who forwarded, told to Teams": Mutation(
+                "SIG-8", IDENTITY, '    remove_hf("Diversion");\n'
+            ),
+            "names that are not given back": Mutation(
+                "SIG-12", "templates/kamailio/kamailio.cfg.j2", '_mode", "auto"', '_mode", "none"'
+            ),
+        },
+    ),
+    Group(
+        ("numbers-national",),
+        {
+            "a national number shown to Teams": Mutation(
+                "SIG-1", f"{ROUTES}/numbers.cfg.j2", "= $var(full);", "= $var(number);"
             ),
         },
     ),
