@@ -14,8 +14,9 @@ from pathlib import Path
 
 import inside
 
+from orchestrator.engines import kamailio_rpc
 from orchestrator.host import sandbox
-from orchestrator.lab import addresses, run
+from orchestrator.lab import addresses, run, world
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SITE = EXAMPLES / "03-trunks/site.yaml"
@@ -28,6 +29,10 @@ async def play(lab: run.Lab) -> dict[str, object]:
     text = SITE.read_text()
     shorter = await apply(lab, text.replace("expires: 300", "expires: 240"))
     renewed = carrier.binding
+    socket = world.HOME / "run/kamailio/kamailio.sock"
+    rpc = kamailio_rpc.Rpc(socket, Path(tempfile.mkdtemp()))
+    await asyncio.to_thread(rpc.call, "uac.reg_remove", "company")
+    restored = await apply(lab, text.replace("expires: 300", "expires: 240"))
     gone = await apply(lab, (EXAMPLES / "02-company/site.yaml").read_text())
     binding = carrier.binding
     async with carrier.refusing(503):
@@ -41,6 +46,7 @@ async def play(lab: run.Lab) -> dict[str, object]:
         "first": first.seconds,
         "shorter": steps(shorter),
         "renewed": renewed.seconds if renewed else None,
+        "restored": steps(restored),
         "gone": steps(gone),
         "binding": binding is not None,
         "refused": refused["warnings"],

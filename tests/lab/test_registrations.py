@@ -48,6 +48,11 @@ def test_a_changed_registration_is_read_again_while_calls_run(seen):
     assert seen["renewed"] == 240
 
 
+def test_a_registration_that_somebody_removed_is_put_back(seen):
+    """What Kamailio holds is compared with what was written, in every run."""
+    assert seen["restored"] == ["reload-registrations"]
+
+
 def test_a_carrier_that_does_not_register_us_is_a_warning(seen):
     """The rest of the site serves, and the operator is told."""
     assert seen["refused"] == ["the carrier has not taken the registration of company"]
