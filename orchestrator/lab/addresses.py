@@ -83,6 +83,10 @@ TEAMS_NETWORK = "198.51.100.0/24"
 TEAMS_MEDIA = "198.51.100.14"
 """Address of the media processor: not one of the addresses that signal (EP-7)."""
 
+TEAMS_MEDIA_PORTS = (49152, 53247)
+TEAMS_RELAY_PORT = 3478
+"""Where the media processor is heard: a port of the range, or a relay's own (EP-7)."""
+
 TEAMS_SPARE = "198.51.100.15"
 """An address of Microsoft's that no name leads to until a story changes DNS (EP-10)."""
 

@@ -109,7 +109,7 @@ class Endpoint(moods.Moody):
             next_hop: The URI that decides where it goes, by default the SBC's.
             wishes: What is otherwise than usual.
         """
-        stream = open_stream(self._sockets, self.settings.address)
+        stream = open_stream(self._sockets, self.settings.address, wishes.media_port)
         if wishes.first_sequence is not None:
             stream.begin_at(wishes.first_sequence)
         usual = (
@@ -226,9 +226,9 @@ class Endpoint(moods.Moody):
         self.broken.add(rules.explain_refusal(refusal))
 
 
-def open_stream(sockets: transport.Sockets, address: str) -> media.MediaStream:
-    """An audio stream on a fresh port of *address*."""
-    return media.open_stream(sockets, address)
+def open_stream(sockets: transport.Sockets, address: str, port: int = 0) -> media.MediaStream:
+    """An audio stream on this port of *address*, or on a fresh one."""
+    return media.open_stream(sockets, address, port)
 
 
 def resolve(names: Mapping[str, str], host: str) -> str:

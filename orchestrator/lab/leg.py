@@ -42,6 +42,7 @@ class Wishes:
         extra: More headers, for example ``(("Require", "100rel"),)``.
         without: Names of usual headers to leave out.
         first_sequence: Where the RTP sequence numbers begin; 65300 crosses the wrap after 5 s.
+        media_port: The even port at which our audio is heard, or 0 for any.
         location: Who is located by a PIDF-LO beside the SDP (EM-1), or an empty string.
     """
 
@@ -49,6 +50,7 @@ class Wishes:
     extra: build.Extra = ()
     without: tuple[str, ...] = ()
     first_sequence: int | None = None
+    media_port: int = 0
     location: str = ""
 
     def dress(self, body: bytes, usual: build.Extra) -> tuple[build.Extra, bytes]:

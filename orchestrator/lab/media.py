@@ -362,21 +362,26 @@ def bridge(one: MediaStream, other: MediaStream) -> None:
     other.pass_on(one)
 
 
-def open_stream(sockets: Sockets, address: str) -> MediaStream:
+def open_stream(sockets: Sockets, address: str, port: int = 0) -> MediaStream:
     """A stream on a fresh even port of *address*, and its RTCP on the odd one after it.
+
+    Args:
+        sockets: Makes sockets.
+        address: Where it is heard.
+        port: The even port, or 0 for one that is free.
 
     Raises:
         OSError: No such pair of ports is free.
     """
-    return MediaStream(*_pair(sockets, address), sockets=sockets)
+    return MediaStream(*_pair(sockets, address, port), sockets=sockets)
 
 
-def _pair(sockets: Sockets, address: str) -> tuple[socket.socket, socket.socket]:
+def _pair(sockets: Sockets, address: str, port: int = 0) -> tuple[socket.socket, socket.socket]:
     for _ in range(64):
-        first = sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, 0))
-        port = int(first.getsockname()[1])
-        if port % 2 == 0:
+        first = sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, port))
+        even = int(first.getsockname()[1])
+        if even % 2 == 0:
             with suppress(OSError):
-                return first, sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, port + 1))
+                return first, sockets(socket.AF_INET, socket.SOCK_DGRAM, (address, even + 1))
         first.close()
     raise OSError(f"no two ports in a row are free at {address}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from orchestrator.lab import agent
+from orchestrator.sip import build
 
 
 class Moody:
@@ -63,3 +64,24 @@ class Moody:
             yield
         finally:
             self._agent.hurried = False
+
+
+class Fillable(Moody):
+    """An actor whose places can be full.
+
+    Attributes:
+        full: The addresses that answer OPTIONS by 503, each with what else the answer says.
+    """
+
+    full: Mapping[str, build.Extra] = {}
+
+    @asynccontextmanager
+    async def filled(self, address: str, *, retry_after: str = "") -> AsyncIterator[None]:
+        """One address answers OPTIONS by 503 meanwhile, with Retry-After or without (OPT-10)."""
+        said = (("Retry-After", retry_after),) if retry_after else ()
+        before = self.full
+        self.full = {**before, address: said}
+        try:
+            yield
+        finally:
+            self.full = before

@@ -108,7 +108,7 @@ class _Books:
     sent: journal.Journal[Ping] = field(default_factory=journal.Journal)
 
 
-class Teams(moods.Moody):
+class Teams(moods.Fillable):
     """Microsoft's side of a trunk; make it inside a running event loop."""
 
     def __init__(self, settings: Settings, sockets: transport.Sockets, log: agent.Log) -> None:
@@ -144,7 +144,7 @@ class Teams(moods.Moody):
             wishes: What is not as usual about it.
             source: The address of ours to call from; it stands for its region (EP-5).
         """
-        stream = self._stream()
+        stream = self._stream(wishes.media_port)
         if wishes.first_sequence is not None:
             stream.begin_at(wishes.first_sequence)
         offer = (wishes.offer or _offer)(offers.Place(*stream.address))
@@ -268,7 +268,9 @@ class Teams(moods.Moody):
         host = self._host_of(server.flow.local[0])
         headers: build.Extra = (("Allow", ALLOW), ("Server", PRODUCT))
         status = 200
-        if refusal is not None:
+        if server.flow.local[0] in self.full:
+            status, headers = 503, (*headers, *self.full[server.flow.local[0]])
+        elif refusal is not None:
             status, reason = refusal
             headers = (("Reason", reason), ("Server", PRODUCT))
         tag = secrets.token_hex(4)
@@ -346,8 +348,8 @@ class Teams(moods.Moody):
         found = (name for name, known in self._settings.hosts.items() if known == address)
         return next(found, address)
 
-    def _stream(self) -> media.MediaStream:
-        return endpoint.open_stream(self._sockets, self._settings.media)
+    def _stream(self, port: int = 0) -> media.MediaStream:
+        return endpoint.open_stream(self._sockets, self._settings.media, port)
 
 
 def _begins_dialog(parsed: message.Request | message.Response) -> bool:

@@ -296,6 +296,9 @@ class World:
                 router=place.router,
             )
 
+        low, high = addresses.TEAMS_MEDIA_PORTS
+        network.tune(addresses.Namespace.TEAMS, "ipv4/ip_local_port_range", f"{low} {high}")
+
     def _translate(self) -> None:
         """Make a router of the one at home: it hides the address and the port behind it."""
         network.tune(addresses.Namespace.ROUTER, "ipv4/ip_forward", "1")

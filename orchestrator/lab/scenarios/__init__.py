@@ -64,6 +64,7 @@ from orchestrator.lab.scenarios import (
     long,
     media,
     numbers,
+    pairing,
     phones,
     redirect,
     routes,
@@ -89,6 +90,7 @@ FAMILIES = (
     emergency,
     numbers,
     identity,
+    pairing,
 )
 """Every family, in the order they are told."""
 
