@@ -108,3 +108,14 @@ def test_an_engine_that_dies_right_after_its_start(machine):
     assert "the way back failed in the same way" in ran.stderr
     machine.run("rm", "-r", str(sock))
     machine.apply()
+
+
+def test_music_that_cannot_be_played(machine):
+    """A held call would stay silent; it is said before anything is touched."""
+    machine.write_site(("kind: pbx,", "kind: pbx, hold_music: /nowhere.wav,"))
+    ran = machine.apply(code=3)
+    assert "error[unfit-music]: /nowhere.wav cannot be played: no such file" in ran.stderr
+    machine.write_site(("kind: pbx,", "kind: pbx, hold_music: /etc/passwd,"))
+    ran = machine.apply(code=3)
+    assert "/etc/passwd cannot be played: it is no WAV file" in ran.stderr
+    assert not machine.state.exists()

@@ -69,6 +69,7 @@ def apply(
     if problems := plan.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
+    check.check_music(site, machine)
     found = _secrets(site, machine)
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()

@@ -1,4 +1,4 @@
-"""What must hold before anything is changed: addresses, ports, and roots to judge Teams by."""
+"""What must hold before anything is changed: addresses, ports, roots and music that are there."""
 
 from __future__ import annotations
 
@@ -57,6 +57,47 @@ def _fault_of(path: str, machine: observe.Machine) -> str:
     if not fault and machine.accounts and not access.may_read(machine.accounts.kamailio, path):
         fault = "the user kamailio may not read it"
     return fault
+
+
+def check_music(site: model.Site, machine: observe.Machine) -> None:
+    """Make sure that RTPEngine can play the music of site.yaml, or a held call stays silent.
+
+    Raises:
+        SiteError: A file is missing, may not be read by us or by RTPEngine's user, or is no WAV.
+    """
+    problems = tuple(
+        errors.Problem(
+            id="unfit-music",
+            message=f"{path} cannot be played: {fault}",
+            path=where,
+            hint="put a WAV file there that everybody may read, or leave hold_music out",
+        )
+        for path, where in named_music(site)
+        if (fault := _fault_of_music(path, machine))
+    )
+    if problems:
+        raise errors.SiteError(problems)
+
+
+def named_music(site: model.Site) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Each file of music and where site.yaml names it."""
+    for name, trunk in site.trunks.items():
+        if trunk.hold_music is not None:
+            yield trunk.hold_music, ("trunks", name, "hold_music")
+
+
+def _fault_of_music(path: str, machine: observe.Machine) -> str:
+    """Why a file of music cannot be played; empty when it can."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return "it is no WAV file"
+    if machine.accounts and not access.may_read(machine.accounts.rtpengine, path):
+        return "the user rtpengine may not read it"
+    return ""
 
 
 def check_sockets(machine: observe.Machine, generation: generations.Generation) -> None:

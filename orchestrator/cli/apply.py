@@ -46,7 +46,7 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
         paths=views.Paths(state=options.state_dir, run=options.run_dir),
         engine_root=options.engine_root,
         env=os.environ,
-        read=tuple(path for path, _ in check.named_roots(wanted)),
+        read=tuple(path for path, _ in (*check.named_roots(wanted), *check.named_music(wanted))),
     )
     console = options.console()
     try:

@@ -23,7 +23,7 @@ from typing import Self
 
 from orchestrator import announce, errors
 from orchestrator.host import network, process, sandbox
-from orchestrator.lab import addresses, authority, command, internet
+from orchestrator.lab import addresses, authority, command, internet, music
 
 HOME = Path("/run/sbcctl-lab")
 """Where the lab lives: in memory, below the covered /run."""
@@ -33,6 +33,9 @@ MICROSOFT_ROOT = HOME / "microsoft.pem"
 
 COMPANY_ROOT = HOME / "company.pem"
 """The root above the certificates of PBXs and carriers that speak TLS."""
+
+MUSIC = HOME / "run" / "music.wav"
+"""What held trunks hear; in the run directory, which engines of another Debian see as well."""
 
 TRUST_STORE = "/etc/ssl/certs/ca-certificates.crt"
 """The distribution's bundle; inside the lab it also holds the lab's CAs."""
@@ -265,6 +268,7 @@ class World:
             "Lab Company Root", folder=self.certificates, key="ecdsa"
         )
         COMPANY_ROOT.write_text(self.company.pem, encoding="ascii")
+        music.write(MUSIC)
         sandbox.replace_file(TRUST_STORE, str(self._trust))
         own = {
             "/etc/resolv.conf": f"nameserver {addresses.DNS_ADDRESS}\n",

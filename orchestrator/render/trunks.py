@@ -154,6 +154,8 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
         values.append(("alg", "11"))
     if trunk.srtp:
         values.append(("srtp", "1"))
+    if trunk.hold_music:
+        values.append(("music", trunk.hold_music))
     if trunk.tls and trunk.tls.name:
         values.append(("name", trunk.tls.name))
     if trunk.registration:

@@ -394,6 +394,8 @@ class Trunk(Part):
     """Let RTPEngine translate when the other end has none of the codecs; costs CPU per call."""
     early_media: EarlyMedia = EarlyMedia.PASS
     """pass, or ringing: 183 of Teams becomes 180 without SDP, so the trunk rings by itself."""
+    hold_music: PlainPath | None = None
+    """WAV file it hears while Teams holds; by default a held trunk hears nothing."""
     transfer: Transfer = Transfer.INTERNAL
     """Who carries out transfers by Teams users: internal is Teams itself, refer is this PBX."""
     location: Location = Location.EMERGENCY

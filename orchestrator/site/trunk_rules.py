@@ -37,6 +37,23 @@ def _find_idle_transcoding(site: model.Site) -> Iterator[errors.Problem]:
             )
 
 
+_HIDDEN = (("home",), ("root",), ("tmp",), ("var", "tmp"), ("run", "user"))
+"""Folders that the unit of RTPEngine shows it empty."""
+
+
+def _find_hidden_music(site: model.Site) -> Iterator[errors.Problem]:
+    """The unit of RTPEngine shows it none of these (ProtectHome, PrivateTmp)."""
+    for name, trunk in site.trunks.items():
+        folders = tuple(part for part in (trunk.hold_music or "").split("/") if part)
+        if any(folders[: len(hidden)] == hidden for hidden in _HIDDEN):
+            yield errors.Problem(
+                "music-out-of-sight",
+                f"RTPEngine cannot see {trunk.hold_music} from its sandbox",
+                ("trunks", name, "hold_music"),
+                hint="put it elsewhere, for example into /usr/local/share/sbcctl",
+            )
+
+
 def _find_carriers_that_transfer(site: model.Site) -> Iterator[errors.Problem]:
     """XF-2: who gets a REFER must call Teams for it, and a carrier would call its target."""
     for name, trunk in site.trunks.items():
@@ -79,6 +96,7 @@ def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
 RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_reserved_names,
     _find_idle_transcoding,
+    _find_hidden_music,
     _find_carriers_that_transfer,
     _find_several_defaults,
     _find_repeated_prefixes,
