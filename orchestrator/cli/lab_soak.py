@@ -12,7 +12,7 @@ from orchestrator.cli import lab_parts, settings
 
 if TYPE_CHECKING:
     from orchestrator.lab import run as runs
-    from orchestrator.lab import soak
+    from orchestrator.lab import soak_result
 
 _HOUR = 3600.0
 
@@ -60,12 +60,14 @@ def command(
     compared before and after. Ctrl-C begins no more calls and tells how it went so far.
     """
     from orchestrator.host import sandbox  # noqa: PLC0415
-    from orchestrator.lab import preflight, soak  # noqa: PLC0415
+    from orchestrator.lab import preflight, soak_result  # noqa: PLC0415
 
     options: settings.Settings = ctx.obj
     if sandbox.inside():
         sandbox.enter()
-        ctx.exit(_inside(options, site, soak.Plan(calls, rate, seconds, warm_up, hour=hour)))
+        ctx.exit(
+            _inside(options, site, soak_result.Plan(calls, rate, seconds, warm_up, hour=hour))
+        )
     preflight.check(options.engine_root)
     numbers = {"--calls": calls, "--rate": rate, "--warm-up": warm_up, "--seconds": seconds}
     words = [word for name, value in numbers.items() for word in (name, str(value))]
@@ -74,14 +76,16 @@ def command(
     ctx.exit(sandbox.rerun(argv, env=env))
 
 
-def _inside(options: settings.Settings, site: Path | None, plan: soak.Plan) -> errors.ExitCode:
+def _inside(
+    options: settings.Settings, site: Path | None, plan: soak_result.Plan
+) -> errors.ExitCode:
     """The work, inside the sandbox."""
     from orchestrator.lab import run as runs  # noqa: PLC0415
     from orchestrator.lab import soak, soak_calls, soak_report  # noqa: PLC0415
 
     voice = options.console()
 
-    async def play(lab: runs.Lab) -> soak.Result:
+    async def play(lab: runs.Lab) -> soak_result.Result:
         return await soak.Soak(lab, plan, voice.say).play()
 
     result = runs.open_lab(lab_parts.settings(options, site), voice, play, site=soak_calls.SITE)

@@ -17,15 +17,15 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
+from orchestrator import errors
 from orchestrator.lab import (
-    evidence,
     journal,
     leg,
     remains,
     run,
     soak_calls,
+    soak_result,
     stage,
     story,
 )
@@ -53,120 +53,6 @@ _CACHED_POINT = 500_000
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done.
-
-    Attributes:
-        calls: How many calls, the ones to warm up not counted.
-        rate: Calls begun in a second.
-        seconds: How long calls are placed at most.
-        warm_up: Calls before the first look at the engines; without any, memory and rows that
-            end by themselves are not judged.
-        kinds: What is called.
-        hour: Whether a call of an hour each way comes first, in all its packets.
-    """
-
-    calls: int
-    rate: float
-    seconds: float
-    warm_up: int
-    kinds: tuple[soak_calls.Kind, ...] = soak_calls.KINDS
-    hour: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A call that did not go as it must: its kind, why, and what was on the wire."""
-
-    kind: str
-    why: str
-    ladder: str = ""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has happened so far.
-
-    Attributes:
-        calls: Calls that went as they must, by kind.
-        failures: The others.
-        packets: Audio packets that arrived, each compared byte by byte.
-        lost: Packets that did not arrive.
-        altered: Packets that arrived altered or forged.
-        worst_gap_ms: Longest time between two packets of a stream.
-        setups: Seconds from dialling to the connected call, of each answered one.
-        late: Seconds by which the latest call was begun too late.
-    """
-
-    calls: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    packets: int = 0
-    lost: int = 0
-    altered: int = 0
-    worst_gap_ms: float = 0.0
-    setups: list[float] = field(default_factory=list)
-    late: float = 0.0
-
-    @property
-    def ended(self) -> int:
-        """Calls that are over, however they went."""
-        return self.calls.total() + len(self.failures)
-
-    def hear(self, heard: tuple[story.Heard, ...]) -> None:
-        """Add what the ends of a call heard."""
-        for report in (each.report for each in heard):
-            self.packets += report.received
-            self.lost += report.lost
-            self.altered += report.altered + report.forged
-            self.worst_gap_ms = max(self.worst_gap_ms, report.max_gap_ms)
-
-    def setup_ms(self, share: float) -> float:
-        """Milliseconds in which that share of the answered calls was connected."""
-        known = sorted(self.setups)
-        return round(known[min(int(len(known) * share), len(known) - 1)] * 1000, 1) if known else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a soak found.
-
-    Attributes:
-        engines: The engines with their versions.
-        plan: What was to be done.
-        seconds: How long calls were placed and under way.
-        tally: How they went; the ones to warm up are not in it.
-        broken: Rules of Microsoft's or of the trunks that the SBC broke, each once.
-        before: What the engines held before the calls.
-        after: What they held after them.
-        left: What the calls left behind, a sentence each.
-        hours: How the calls of an hour went.
-        stopped: Why it ended before all calls were placed, or an empty string.
-    """
-
-    engines: str
-    plan: Plan
-    seconds: float
-    tally: Tally
-    broken: tuple[evidence.Broken, ...]
-    before: remains.Remains
-    after: remains.Remains
-    left: tuple[str, ...]
-    hours: tuple[story.Outcome, ...]
-    stopped: str
-
-    @property
-    def ok(self) -> bool:
-        """True when every call that was planned went as it must, and nothing was left behind."""
-        hours = all(outcome.ok for outcome in self.hours)
-        return hours and not (self.tally.failures or self.broken or self.left or self.stopped)
-
-    @property
-    def rate(self) -> float:
-        """Calls in a second, as it really was."""
-        return self.tally.ended / self.seconds if self.seconds else 0.0
-
-
 class _Timed(story.Story):
     """A call that takes the time until it is connected."""
 
@@ -191,7 +77,7 @@ class Soak:
         tell: Is told how far it is, a line each time.
     """
 
-    def __init__(self, lab: run.Lab, plan: Plan, tell: Callable[[str], None]) -> None:
+    def __init__(self, lab: run.Lab, plan: soak_result.Plan, tell: Callable[[str], None]) -> None:
         self._lab = lab
         self._plan = plan
         self._tell = tell
@@ -200,7 +86,7 @@ class Soak:
         self._turns: Counter[str] = Counter()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def play(self) -> Result:
+    async def play(self) -> soak_result.Result:
         """Do it all.
 
         Raises:
@@ -210,7 +96,7 @@ class Soak:
         actors.log.keep = _KEPT_TRACES
         marks = [len(broken.entries) for broken in actors.complaints]
         loop = asyncio.get_running_loop()
-        warm, tally = Tally(), Tally()
+        warm, tally = soak_result.Tally(), soak_result.Tally()
         await openings.register(actors)
         with self._ends_on_signal(loop):
             await self._place(self._plan.warm_up, warm, "warm-up")
@@ -222,11 +108,11 @@ class Soak:
             await self._place(self._plan.calls, tally, "soak")
             seconds = loop.time() - began
             self._tell("soak: waiting until the engines are quiet")
-            after = await self._settled(thorough=thorough)
+            after, left = await self._compared(before, thorough=thorough)
         tally.failures[:0] = warm.failures
         found = zip(actors.complaints, marks, strict=True)
         broken = (each for known, mark in found for each in known.entries[mark:])
-        return Result(
+        return soak_result.Result(
             engines=self._lab.engines,
             plan=self._plan,
             seconds=seconds,
@@ -234,10 +120,20 @@ class Soak:
             broken=tuple(dict.fromkeys(broken)),
             before=before,
             after=after,
-            left=remains.left_over(before, after, whole=thorough and not self._why),
+            left=left,
             hours=hours,
             stopped=self._why,
         )
+
+    async def _compared(
+        self, before: remains.Remains, *, thorough: bool
+    ) -> tuple[remains.Remains | None, tuple[str, ...]]:
+        """What the engines hold now, and what was left behind; an engine that died is told too."""
+        try:
+            after = await self._settled(thorough=thorough)
+        except errors.EngineError as error:
+            return None, (error.message,)
+        return after, remains.left_over(before, after, whole=thorough and not self._why)
 
     async def _settled(self, *, thorough: bool) -> remains.Remains:
         """What the engines hold when nothing is under way; what they hold now after Ctrl-C."""
@@ -246,7 +142,7 @@ class Soak:
             wait, thorough = _WIND_UP, False
         return await remains.settled(self._lab, within=wait, expired=thorough)
 
-    async def _place(self, calls: int, tally: Tally, name: str) -> None:
+    async def _place(self, calls: int, tally: soak_result.Tally, name: str) -> None:
         """Begin that many calls by the clock, and wait until all are over."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -310,14 +206,16 @@ class Soak:
             async with asyncio.timeout(max(pause, 0)):
                 await self._stopped.wait()
 
-    def _begin(self, kind: soak_calls.Kind, tally: Tally) -> None:
+    def _begin(self, kind: soak_calls.Kind, tally: soak_result.Tally) -> None:
         turn = soak_calls.Turn(self._turns[kind.name], _Timed(self._lab.actors))
         self._turns[kind.name] += 1
         task = asyncio.create_task(self._call(kind, turn, tally))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _call(self, kind: soak_calls.Kind, turn: soak_calls.Turn, tally: Tally) -> None:
+    async def _call(
+        self, kind: soak_calls.Kind, turn: soak_calls.Turn, tally: soak_result.Tally
+    ) -> None:
         """Place one call; whatever goes wrong on the way is in the tally."""
         told = turn.told
         assert isinstance(told, _Timed)
@@ -341,14 +239,14 @@ class Soak:
         asyncio.get_running_loop().call_later(_FORGET_AFTER, self._forget, told.call_ids)
 
     def _note_failure(
-        self, kind: soak_calls.Kind, told: story.Story, tally: Tally, why: str
+        self, kind: soak_calls.Kind, told: story.Story, tally: soak_result.Tally, why: str
     ) -> None:
         drawn = ""
         if len(tally.failures) < _LADDERS:
             traces = self._lab.actors.log.entries
             own = tuple(t for t in traces if any(known in t.text for known in told.call_ids))
             drawn = ladder.draw_text(own)
-        tally.failures.append(Failure(kind.name, why, drawn))
+        tally.failures.append(soak_result.Failure(kind.name, why, drawn))
         self._tell(f"soak: a call failed ({kind.title}): {why}")
         if len(tally.failures) >= MOST_FAILURES:
             self._stop(f"{MOST_FAILURES} calls had failed")
@@ -364,7 +262,7 @@ class Soak:
             await openings.register(self._lab.actors)
             await asyncio.sleep(_REGISTER_EVERY)
 
-    async def _tell_on(self, tally: Tally, calls: int, name: str) -> None:
+    async def _tell_on(self, tally: soak_result.Tally, calls: int, name: str) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:

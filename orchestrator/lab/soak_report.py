@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from orchestrator.lab import remains, soak
+from orchestrator.lab import remains, soak_result
 
 _NAME = 40
 _NUMBER = 14
 
 
-def text(result: soak.Result) -> str:
+def text(result: soak_result.Result) -> str:
     """Everything a person wants to know, the verdict last."""
     parts = (
         "\n".join(f"{each.title}: {each.sentence}" for each in result.hours),
@@ -24,7 +24,7 @@ def text(result: soak.Result) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def sentence(result: soak.Result) -> str:
+def sentence(result: soak_result.Result) -> str:
     """The verdict."""
     tally = result.tally
     told = (
@@ -35,7 +35,7 @@ def sentence(result: soak.Result) -> str:
     return f"{told}; ended early: {result.stopped}" if result.stopped else told
 
 
-def as_json(result: soak.Result) -> dict[str, object]:
+def as_json(result: soak_result.Result) -> dict[str, object]:
     """Everything, for programs."""
     tally, plan = result.tally, result.plan
     kinds = [
@@ -75,13 +75,13 @@ def as_json(result: soak.Result) -> dict[str, object]:
         "failures": [asdict(failure) for failure in tally.failures],
         "broken": [asdict(broken) for broken in result.broken],
         "before": result.before.as_json(),
-        "after": result.after.as_json(),
+        "after": result.after.as_json() if result.after else None,
         "left": list(result.left),
         "stopped": result.stopped,
     }
 
 
-def _calls(result: soak.Result) -> Iterator[str]:
+def _calls(result: soak_result.Result) -> Iterator[str]:
     failures = [failure.kind for failure in result.tally.failures]
     yield f"{'calls':<{_NAME}}{'as they must':>{_NUMBER}}{'failed':>{_NUMBER}}"
     for kind in result.plan.kinds:
@@ -89,7 +89,7 @@ def _calls(result: soak.Result) -> Iterator[str]:
         yield f"  {kind.title:<{_NAME - 2}}{ok:>{_NUMBER}}{failed:>{_NUMBER}}"
 
 
-def _audio(result: soak.Result) -> Iterator[str]:
+def _audio(result: soak_result.Result) -> Iterator[str]:
     tally = result.tally
     yield (
         f"audio: {tally.packets} packets compared byte by byte, {tally.altered} altered,"
@@ -101,13 +101,13 @@ def _audio(result: soak.Result) -> Iterator[str]:
     )
 
 
-def _held(result: soak.Result) -> Iterator[str]:
+def _held(result: soak_result.Result) -> Iterator[str]:
     calls = max(result.tally.ended, 1)
     yield (
         f"{'the engines hold':<{_NAME}}{'before':>{_NUMBER}}{'after':>{_NUMBER}}"
         f"{'per call':>{_NUMBER}}"
     )
-    rows = zip(_figures(result.before), _figures(result.after), strict=True)
+    rows = zip(_figures(result.before), _figures(result.after or result.before), strict=True)
     for (name, before), (_, after) in rows:
         grown = (after - before) / calls
         share = "" if before == after else f"{grown:+.2f}"
@@ -131,7 +131,7 @@ def _figures(held: remains.Remains) -> Iterator[tuple[str, int]]:
     yield "RTPEngine: open files", held.files("rtpengine")
 
 
-def _complaints(result: soak.Result) -> Iterator[str]:
+def _complaints(result: soak_result.Result) -> Iterator[str]:
     for number, failure in enumerate(result.tally.failures, 1):
         yield f"failed call {number} ({failure.kind}): {failure.why}"
         if failure.ladder:
