@@ -342,7 +342,8 @@ class Wire:
                 await asyncio.gather(*(connection.closed.wait() for connection in standing))
         for connection in standing:
             connection.close()
-        self._connections.clear()
+        # One that is only just beginning has nothing to close yet, and is not lost from sight.
+        self._connections = [known for known in self._connections if not known.begun]
 
     def _connection(self, session: Callable[[], tls.Session] | None) -> Connection:
         connection = Connection(self._receiver, session() if session else None)
