@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from orchestrator.lab import hold, leg, story
 from orchestrator.lab.scenarios import openings
 
@@ -109,9 +111,12 @@ async def holds_by_port(told: story.Story) -> str:
     return "port 0 was refused by 488, the call went on and was held as calls are"
 
 
-async def hold_and_resume(one: leg.Leg, other: leg.Leg, way: str, *, fresh: bool = False) -> None:
+async def hold_and_resume(
+    one: leg.Leg, other: leg.Leg, way: str, *, fresh: bool = False, seconds: float = 0.0
+) -> None:
     """*one* holds and resumes; *other* was told so."""
     await _held(one, other, way, fresh=fresh)
+    await asyncio.sleep(seconds)
     await _resumed(one, other, "sendrecv", fresh=fresh)
 
 

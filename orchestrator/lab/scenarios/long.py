@@ -35,6 +35,7 @@ _JUMP = 30_000
 _STEP = 25
 _LEAD = 40
 _HOLDS = 4
+_HOLD = 0.5
 _DIGITS = "159#"
 
 # The clock of the timestamps (32 bits, 8000 a second) wraps in the middle of the call as well.
@@ -122,7 +123,7 @@ async def _refresh(told: story.Story, caller: leg.Leg, callee: leg.Leg) -> None:
 
 async def _hold(told: story.Story, caller: leg.Leg, callee: leg.Leg) -> None:
     for end, other in ((caller, callee), (callee, caller)):
-        await hold.hold_and_resume(end, other, "inactive")
+        await hold.hold_and_resume(end, other, "inactive", seconds=_HOLD)
         await told.still_heard(_STEP)
 
 
