@@ -1,10 +1,12 @@
 """Who lives where in the lab: names, addresses, ports and numbers; constants only.
 
 All addresses are from the documentation ranges (RFC 5737) and exist in the lab's own network
-namespaces only; but the phone at home has a private one, because its router must hide it. There
-are three links:
+namespaces only; but the phone at home has a private one, because its router must hide it, and the
+clouds for governments have Microsoft's own, which the SBC must know by itself. There are three
+links:
 
-* ``internet``: 203.0.113.0/24 and 198.51.100.0/24, flat, each reaches each without a router
+* ``internet``: 203.0.113.0/24, 198.51.100.0/24 and those two clouds, flat, each reaches each
+  without a router
 * ``lan``: 192.0.2.0/24, behind the SBC
 * ``home``: 10.0.0.0/24, behind a router on ``lan`` that translates addresses and ports
 
@@ -60,7 +62,12 @@ class Place:
 
 
 NETWORKS: dict[Link, tuple[str, ...]] = {
-    Link.INTERNET: ("203.0.113.0/24", "198.51.100.0/24"),
+    Link.INTERNET: (
+        "203.0.113.0/24",
+        "198.51.100.0/24",
+        "52.127.88.0/21",
+        "52.127.64.0/21",
+    ),
     Link.LAN: ("192.0.2.0/24",),
     Link.HOME: ("10.0.0.0/24",),
 }
@@ -106,6 +113,16 @@ TEAMS_ALIASES: dict[str, str] = {
     "api-du-a-asse.pstnhub.microsoft.com": "198.51.100.13",
 }
 """Names Microsoft uses for itself in Contact and Record-Route (EP-11)."""
+
+GCC_HIGH_HOST = "sip.pstnhub.gov.teams.microsoft.us"
+DOD_HOST = "sip.pstnhub.dod.teams.microsoft.us"
+"""The one name that each cloud for governments has (EP-2)."""
+
+GCC_HIGH_ADDRESS = "52.127.88.11"
+GCC_HIGH_MEDIA = "52.127.88.14"
+DOD_ADDRESS = "52.127.64.11"
+DOD_MEDIA = "52.127.64.14"
+"""In Microsoft's own networks, which the SBC knows without being told (EP-4)."""
 
 # --- the company's side ----------------------------------------------------------------------
 
@@ -195,7 +212,14 @@ REGISTRAR_NUMBER = "+12025550100"
 # --- plugged together --------------------------------------------------------------------------
 
 PLACES: tuple[Place, ...] = (
-    Place(Namespace.TEAMS, Link.INTERNET, (*TEAMS_HOSTS.values(), TEAMS_MEDIA, TEAMS_SPARE)),
+    Place(
+        Namespace.TEAMS,
+        Link.INTERNET,
+        (
+            *(*TEAMS_HOSTS.values(), TEAMS_MEDIA, TEAMS_SPARE),
+            *(GCC_HIGH_ADDRESS, GCC_HIGH_MEDIA, DOD_ADDRESS, DOD_MEDIA),
+        ),
+    ),
     Place(Namespace.INTERNET, Link.INTERNET, (DNS_ADDRESS, ACME_ADDRESS)),
     Place(Namespace.SBC, Link.INTERNET, (SBC_PUBLIC,)),
     Place(Namespace.SBC, Link.LAN, (SBC_LAN,)),
@@ -219,5 +243,7 @@ HOSTS: dict[str, str] = {
     REGISTRAR_REALM: REGISTRAR_ADDRESS,
     **TEAMS_HOSTS,
     **TEAMS_ALIASES,
+    GCC_HIGH_HOST: GCC_HIGH_ADDRESS,
+    DOD_HOST: DOD_ADDRESS,
 }
 """Every name the lab's DNS knows, with its address."""

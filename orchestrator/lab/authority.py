@@ -30,6 +30,10 @@ _CLOCK_SLACK = dt.timedelta(hours=1)
 _CA_LIFE = dt.timedelta(days=30)
 
 
+GOVERNMENT = "government.pem"
+"""The root that Microsoft's clouds for governments trust; its CA knows no ACME (CERT-6)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A certificate with its key, as two PEM files.
@@ -144,6 +148,21 @@ class Authority:
             )
         )
         return Identity(chain=chain, key=file)
+
+
+def buy(host: str, folder: Path) -> str:
+    """Lay down a certificate for *host* as a person would who bought one, and return its root.
+
+    Args:
+        host: The name in it.
+        folder: Where ``sbc-chain.pem``, ``sbc-key.pem`` (for its owner only) and the root are laid.
+    """
+    top = Authority("Lab Government Root", folder=folder)
+    bought = Authority("Lab Government TLS", folder=folder, issuer=top).issue((host,))
+    bought.chain.rename(folder / "sbc-chain.pem")
+    bought.key.rename(folder / "sbc-key.pem")
+    (folder / GOVERNMENT).write_text(top.pem, encoding="ascii")
+    return top.pem
 
 
 def _new_key(kind: KeyKind) -> PrivateKey:

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator.host import process
 from orchestrator.lab import addresses, authority
 
-ZONES = ("example.com", "example.net", "pstnhub.microsoft.com")
+ZONES = ("example.com", "example.net", "pstnhub.microsoft.com", "teams.microsoft.us")
 """The zones the lab's DNS answers for; every other question is refused."""
 
 _A = 1

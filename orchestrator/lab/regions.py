@@ -36,5 +36,9 @@ EUROPE = Region("sip-du-a-eu.pstnhub.microsoft.com", "api-du-a-euwe.pstnhub.micr
 AMERICA = Region("sip-du-a-us.pstnhub.microsoft.com", "api-du-a-usea.pstnhub.microsoft.com")
 ASIA = Region("sip-du-a-as.pstnhub.microsoft.com", "api-du-a-asse.pstnhub.microsoft.com")
 
+GCC_HIGH = Region("sip.pstnhub.gov.teams.microsoft.us", "api.pstnhub.gov.teams.microsoft.us")
+DOD = Region("sip.pstnhub.dod.teams.microsoft.us", "api.pstnhub.dod.teams.microsoft.us")
+"""The clouds for governments, which have one name each (EP-2)."""
+
 ALL = (EUROPE, AMERICA, ASIA)
 """In the order of Microsoft's three public names, each of which leads to one of them."""

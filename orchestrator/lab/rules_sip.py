@@ -13,7 +13,11 @@ from orchestrator.sip import build, grammar, message, uri
 Either = message.Request | message.Response
 Found = Iterator[tuple[str, str]]
 
-PSTNHUB = ".pstnhub.microsoft.com"
+PSTNHUB = (
+    ".pstnhub.microsoft.com",
+    ".pstnhub.gov.teams.microsoft.us",
+    ".pstnhub.dod.teams.microsoft.us",
+)
 _E164 = re.compile(r"\+[1-9][0-9]{3,14}(;ext=[0-9]+)?")
 _IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])")
 _URIS = ("From", "To", "Contact", "Route", "Record-Route", "Refer-To", "Referred-By")

@@ -18,7 +18,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import announce, errors
-from orchestrator.lab import addresses, preflight, scenarios, stage, story, tls, trouble, world
+from orchestrator.lab import (
+    addresses,
+    authority,
+    preflight,
+    scenarios,
+    stage,
+    story,
+    tls,
+    trouble,
+    world,
+)
 
 T = TypeVar("T")
 
@@ -278,9 +288,17 @@ def _ground(made: world.World) -> stage.Ground:
         purposes=("serverAuth", "clientAuth"),
         key="ecdsa",
     )
+    clouds = [
+        made.microsoft.issue((host,)) for host in (addresses.GCC_HIGH_HOST, addresses.DOD_HOST)
+    ]
+    gcc_high, dod = (
+        tls.Identity(own.chain, own.key, world.HOME / authority.GOVERNMENT) for own in clouds
+    )
     return stage.Ground(
         sockets=_sockets(made),
         microsoft=tls.Identity(microsoft.chain, microsoft.key, made.acme_root),
+        gcc_high=gcc_high,
+        dod=dod,
         secure=tls.Identity(secure.chain, secure.key, made.acme_root),
         trouble=trouble.Trouble(made),
     )

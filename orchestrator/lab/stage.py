@@ -18,6 +18,7 @@ from orchestrator.lab import (
     journal,
     pbx,
     phone,
+    regions,
     registrar,
     teams,
     tls,
@@ -58,12 +59,16 @@ class Ground:
     Attributes:
         sockets: Makes sockets inside the lab's namespaces.
         microsoft: Microsoft's certificate and key, and the roots above the SBC's certificate.
+        gcc_high: The same of its cloud GCC High.
+        dod: The same of its cloud for the DoD.
         secure: The same of the PBX that speaks TLS.
         trouble: Breaks the world on purpose.
     """
 
     sockets: SocketIn
     microsoft: tls.Identity
+    gcc_high: tls.Identity
+    dod: tls.Identity
     secure: tls.Identity
     trouble: trouble.Trouble
 
@@ -84,6 +89,8 @@ class Lab:
         registrar: A carrier that wants registration and digest.
         desk: A second phone beside the first: TCP.
         home: A third phone, behind a router that translates addresses.
+        gcc_high: Microsoft's cloud for the government, of example 07.
+        dod: Microsoft's cloud for the DoD, of example 08.
         trouble: Breaks the world on purpose.
     """
 
@@ -98,6 +105,8 @@ class Lab:
     registrar: Registrar
     desk: Phone
     home: Phone
+    gcc_high: Teams
+    dod: Teams
     trouble: Trouble
     endpoints: tuple[endpoint.Endpoint, ...] = field(init=False)
     """Everybody but Microsoft."""
@@ -110,12 +119,16 @@ class Lab:
     @property
     def everybody(self) -> tuple[Teams | endpoint.Endpoint, ...]:
         """All actors."""
-        return (self.teams, *self.endpoints)
+        return (self.teams, self.gcc_high, self.dod, *self.endpoints)
 
     @property
     def complaints(self) -> tuple[journal.Journal[evidence.Broken], ...]:
         """The rules that each of them found broken."""
-        return (self.teams.books.broken, *(known.broken for known in self.endpoints))
+        clouds = (self.teams, self.gcc_high, self.dod)
+        return (
+            *(known.books.broken for known in clouds),
+            *(known.broken for known in self.endpoints),
+        )
 
 
 @asynccontextmanager
@@ -171,6 +184,20 @@ def _cast(ground: Ground, log: agent.Log) -> Lab:
             _phone("desk", addresses.DESK_ADDRESS, addresses.DESK_USER, transport="tcp"),
         ),
         home=handset(place.HOME, _phone("home", addresses.HOME_ADDRESS, addresses.HOME_USER)),
+        gcc_high=_cloud(
+            ground,
+            log,
+            ground.gcc_high,
+            (addresses.GCC_HIGH_HOST, addresses.GCC_HIGH_ADDRESS, addresses.GCC_HIGH_MEDIA),
+            regions.GCC_HIGH,
+        ),
+        dod=_cloud(
+            ground,
+            log,
+            ground.dod,
+            (addresses.DOD_HOST, addresses.DOD_ADDRESS, addresses.DOD_MEDIA),
+            regions.DOD,
+        ),
         trouble=ground.trouble,
     )
 
@@ -188,6 +215,27 @@ def _teams(ground: Ground, log: agent.Log) -> teams.Teams:
         identity=ground.microsoft,
         context=CONTEXT,
         spare=addresses.TEAMS_SPARE,
+    )
+    return teams.Teams(settings, _within(ground.sockets, addresses.Namespace.TEAMS), log)
+
+
+def _cloud(
+    ground: Ground,
+    log: agent.Log,
+    identity: tls.Identity,
+    place: tuple[str, str, str],
+    region: regions.Region,
+) -> teams.Teams:
+    """Microsoft in a cloud of its own: one name with its address, and where the media are."""
+    host, address, media = place
+    settings = teams.Settings(
+        hosts={host: address},
+        port=addresses.TEAMS_PORT,
+        media=media,
+        names=addresses.HOSTS,
+        identity=identity,
+        context=CONTEXT,
+        regions=(region,),
     )
     return teams.Teams(settings, _within(ground.sockets, addresses.Namespace.TEAMS), log)
 

@@ -55,6 +55,7 @@ class Settings:
         names: Every name it may have to resolve, with its address.
         identity: Its certificate and the roots it trusts.
         context: The SBC as the tenant configured it.
+        regions: Its datacentres, in the order of its names.
         spare: One more address it listens at, which none of its names leads to; or nothing.
     """
 
@@ -64,6 +65,7 @@ class Settings:
     names: Mapping[str, str]
     identity: tls.Identity
     context: evidence.Context
+    regions: tuple[regions.Region, ...] = regions.ALL
     spare: str = ""
 
 
@@ -148,7 +150,7 @@ class Teams(moods.Fillable):
         if wishes.first_sequence is not None:
             stream.begin_at(wishes.first_sequence)
         offer = (wishes.offer or _offer)(offers.Place(*stream.address))
-        named = caller if "@" in caller else f"{caller}@sip.pstnhub.microsoft.com:5061"
+        named = caller if "@" in caller else f"{caller}@{next(iter(self._settings.hosts))}:5061"
         context = self._settings.context
         at = f"{context.fqdn}:{context.port}"
         region = self._region_at(source or self._agent.profile.address)
@@ -341,7 +343,7 @@ class Teams(moods.Fillable):
         """The region behind one of our addresses; the first one behind the spare address."""
         places = tuple(self._settings.hosts.values())
         number = places.index(address) if address in places else 0
-        return regions.ALL[number % len(regions.ALL)]
+        return self._settings.regions[number % len(self._settings.regions)]
 
     def _host_of(self, address: str) -> str:
         """The name that leads to an address; the spare address itself, which has none."""

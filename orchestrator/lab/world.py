@@ -269,6 +269,7 @@ class World:
         )
         COMPANY_ROOT.write_text(self.company.pem, encoding="ascii")
         music.write(MUSIC)
+        self._add_trust(authority.buy(addresses.SBC_FQDN, HOME))
         sandbox.replace_file(TRUST_STORE, str(self._trust))
         own = {
             "/etc/resolv.conf": f"nameserver {addresses.DNS_ADDRESS}\n",
@@ -300,8 +301,8 @@ class World:
                 router=place.router,
             )
 
-        low, high = addresses.TEAMS_MEDIA_PORTS
-        network.tune(addresses.Namespace.TEAMS, "ipv4/ip_local_port_range", f"{low} {high}")
+        ports = "{} {}".format(*addresses.TEAMS_MEDIA_PORTS)
+        network.tune(addresses.Namespace.TEAMS, "ipv4/ip_local_port_range", ports)
 
     def _translate(self) -> None:
         """Make a router of the one at home: it hides the address and the port behind it."""

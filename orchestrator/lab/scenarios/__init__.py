@@ -55,6 +55,7 @@ from orchestrator.lab.scenarios import (
     answers,
     basic,
     carriers,
+    clouds,
     dialogs,
     emergency,
     forks,
@@ -93,6 +94,7 @@ FAMILIES = (
     numbers,
     identity,
     pairing,
+    clouds,
 )
 """Every family, in the order they are told."""
 
