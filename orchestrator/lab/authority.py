@@ -155,7 +155,7 @@ def buy(host: str, folder: Path) -> str:
 
     Args:
         host: The name in it.
-        folder: Where ``sbc-chain.pem``, ``sbc-key.pem`` (for its owner only) and the root are laid.
+        folder: Where ``sbc-chain.pem``, ``sbc-key.pem`` and the root are laid.
     """
     top = Authority("Lab Government Root", folder=folder)
     bought = Authority("Lab Government TLS", folder=folder, issuer=top).issue((host,))
