@@ -9,7 +9,7 @@ from orchestrator.sip import message
 
 _LEAKY_ATTRIBUTES = (
     "x-", "ice-", "candidate", "remote-candidates", "end-of-candidates", "crypto", "label",
-    "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap",
+    "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap", "rtcp-fb",
 )  # fmt: skip
 _LEAKY_HEADERS = ("x-", "ms-")
 _IDENTITIES = (

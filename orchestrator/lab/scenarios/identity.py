@@ -186,6 +186,41 @@ async def history_for_the_pbx(told: story.Story) -> str:
     return "History-Info and Referred-By reached the PBX without a name of Microsoft's"
 
 
+async def history_becomes_diversion(told: story.Story) -> str:
+    """Every way to say who forwarded becomes Diversion, the latest first, in the right form."""
+    lab = told.lab
+    one, other = f"+493055511@{_HUB};user=phone", f"+493055512@{_HUB}:5061;user=phone"
+    ours = f"<sip:00493055511@{addresses.SBC_LAN}>", f"<sip:00493055512@{addresses.SBC_LAN}>"
+    plain = f'<sip:{one}?Reason=SIP;cause=486;text="Busy, really">;index=1'
+    for said, wanted in (
+        ((f"<sip:{one}?Reason=SIP%3bcause%3d408>;index=1",), f"{ours[0]};reason=no-answer"),
+        ((plain, f"<sip:{_MOBILE}@{_HUB}>;index=2"), f"{ours[0]};reason=user-busy"),
+        ((f'"A, B" <sip:{one}?Reason=Q.850;cause=17>;index=1',), f"{ours[0]};reason=unknown"),
+        (
+            (plain, f"<sip:{other}?Reason=SIP%3Bcause%3D302>;index=1.1"),
+            f"{ours[1]};reason=unconditional, {ours[0]};reason=user-busy",
+        ),
+        ((f"<sip:{one}>;index=1,<sip:{other}>;index=1.1",), ""),
+        ((f"<sip:anonymous@{_HUB}?Reason=SIP%3Bcause%3D302>;index=1",), ""),
+    ):
+        wishes = leg.Wishes(extra=tuple(("History-Info", each) for each in said))
+        caller, callee = await _dial(told, lab.carrier_a, addresses.TEAMS_NUMBER, wishes)
+        found = numbers.told_by(callee.call.invite, "Diversion")
+        callee.refuse(486)
+        await caller.call.final()
+        numbers.expect(found, wanted, f"Diversion out of {said}")
+
+    diverted = ("Diversion", '"Lab" <sip:03055521@192.0.2.20;x-line=1>;reason=user-busy')
+    wishes = leg.Wishes(extra=(diverted,), without=("Diversion",))
+    caller = await lab.pbx.dial("00441632960199", caller="03055520", wishes=wishes)
+    callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+    wanted = f"<sip:00493055521@{addresses.SBC_LAN}>;reason=user-busy"
+    callee.refuse(486)
+    await caller.call.final()
+    numbers.expect(numbers.told_by(callee.call.invite, "Diversion"), wanted, "the PBX's own")
+    return "six histories of Teams and a Diversion of the PBX, each as the carrier reads it"
+
+
 async def nothing_of_this_for_teams(told: story.Story) -> str:
     """Who was called before, and who answered: Teams is told neither, in whatever message."""
     lab = told.lab
@@ -288,6 +323,13 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         "a forwarded call reaches a PBX",
         ("SIG-24",),
         history_for_the_pbx,
+        site=SITE,
+    ),
+    story.Scenario(
+        "history-as-diversion",
+        "who forwarded, for a carrier",
+        ("SIG-24", "SIG-35"),
+        history_becomes_diversion,
         site=SITE,
     ),
     story.Scenario(
