@@ -150,15 +150,19 @@ class Lab:
 def find_scenarios(names: Iterable[str], *, own_site: bool = False) -> tuple[story.Scenario, ...]:
     """The scenarios of these names in the order they are told, those of one site together.
 
-    A name of a family stands for all of it. Without a name: all scenarios, and with an operator's
+    The name of a family that is no scenario's stands for all of it. Without a name: all scenarios, and with an operator's
     own site those of the first example.
 
     Raises:
         UsageError: There is no such scenario.
     """
     families = scenarios.by_family()
-    wanted = tuple(each for name in names for each in families.get(name, (name,)))
     known = {scenario.name: scenario for scenario in scenarios.SCENARIOS}
+    wanted = tuple(
+        each
+        for name in names
+        for each in ((name,) if name in known else families.get(name, (name,)))
+    )
     for name in wanted:
         if name not in known:
             raise errors.UsageError(

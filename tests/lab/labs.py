@@ -19,7 +19,9 @@ AT_ONCE = 4
 
 
 class SideBySide(Generic[K]):
-    """What several labs tell; all begin at once, and each is waited for when it is asked for."""
+    """What several labs tell. All begin at once, and the first who asks waits for all of them, so
+    that no lab runs beside the tests of another file.
+    """
 
     def __init__(self, keys: Iterable[K], work: Callable[[K], dict]) -> None:
         self._pool = futures.ThreadPoolExecutor(AT_ONCE)
@@ -27,6 +29,7 @@ class SideBySide(Generic[K]):
 
     def told(self, key: K) -> dict:
         """What the lab of *key* said; raises what its work raised."""
+        futures.wait(self._told.values())
         return self._told[key].result()
 
     def close(self) -> None:

@@ -33,7 +33,8 @@ def stories_of(part: int) -> tuple[str, ...]:
     return tuple(known.name for known in shares[part])
 
 
-@pytest.fixture(scope="module")
+# Of the session, because pytest tells the tests of one lane before those of the next.
+@pytest.fixture(scope="session")
 def side_by_side(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[labs.SideBySide[tuple[str, int]]]:
@@ -42,7 +43,7 @@ def side_by_side(
     wanted = [
         item.callspec.params
         for item in request.session.items
-        if item.path == request.path and hasattr(item, "callspec")
+        if item.path == Path(__file__) and hasattr(item, "callspec")
     ]
     keys = [(each["lane"], each["part"]) for each in wanted if not lanes.missing(each["lane"])]
 

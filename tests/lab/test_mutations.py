@@ -247,10 +247,13 @@ GROUPS += (
 CASES = [(name, number) for number, group in enumerate(GROUPS) for name in group.mutations]
 
 
-@pytest.fixture(scope="module")
+# Of the session, because pytest tells the tests of one lane before those of the next.
+@pytest.fixture(scope="session")
 def side_by_side(request, tmp_path_factory):
     """A lab of a broken copy for each group and lane that is tested."""
-    wanted = [item.callspec.params for item in request.session.items if item.path == request.path]
+    wanted = [
+        item.callspec.params for item in request.session.items if item.path == Path(__file__)
+    ]
     keys = [(each["number"], each["lane"]) for each in wanted if not lanes.missing(each["lane"])]
     places = {key: tmp_path_factory.mktemp("mutant") for key in dict.fromkeys(keys)}
 
