@@ -150,8 +150,8 @@ class Lab:
 def find_scenarios(names: Iterable[str], *, own_site: bool = False) -> tuple[story.Scenario, ...]:
     """The scenarios of these names in the order they are told, those of one site together.
 
-    The name of a family that is no scenario's stands for all of it. Without a name: all scenarios, and with an operator's
-    own site those of the first example.
+    The name of a family that is no scenario's stands for all of it. Without a name: all scenarios,
+    and with an operator's own site those of the first example.
 
     Raises:
         UsageError: There is no such scenario.

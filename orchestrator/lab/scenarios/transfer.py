@@ -57,6 +57,7 @@ async def to_a_number(told: story.Story) -> str:
 async def after_asking(told: story.Story) -> str:
     """Consultative: hold, REFER with x-tt; who waits hears the new leg before it answers."""
     user, branch = await _teams_calls_branch(told)
+    branch.stream.ear.music = True
     await user.hold()
     target = refer.opaque_target(consult=True)
     moved, new, other = await _transfer(told, user, branch, target)
