@@ -224,15 +224,39 @@ def media_table(site: model.Site, rtpengine: tuple[int, int]) -> tables.Table:
         entries[f"{party}/answer"] = how
     for name, trunk in site.trunks.items():
         if trunk.codecs is not None:
-            entries[f"{name}/codecs"] = _codecs(trunk.codecs, transcode=trunk.transcode)
+            own = trunk.codecs
+            theirs = _understood(own) if trunk.transcode else own
+            entries[f"{name}/codecs"] = _codecs(own, transcode=trunk.transcode)
+            entries[f"{name}/codecs-of"] = _codecs(theirs, transcode=trunk.transcode)
+            if not trunk.transcode:
+                entries[f"{name}/voices"] = _voices(own)
     return tables.table("media", entries)
 
 
 def _codecs(wanted: tuple[model.Codec, ...], *, transcode: bool) -> str:
     """Flags that leave these codecs in their order, with DTMF and comfort noise (MED-18, 19)."""
-    ways = ("offer", "transcode") if transcode else ("offer",)
+    # A codec that is stripped is gone for RTPEngine as well; one that is masked it can translate.
+    hide, ways = ("mask", ("offer", "transcode")) if transcode else ("strip", ("offer",))
     chosen = [f"codec-{way}-{codec}" for codec in wanted for way in ways]
-    return " ".join(("codec-strip-all", *chosen, "codec-offer-telephone-event", "codec-offer-CN"))
+    return " ".join(
+        (f"codec-{hide}-all", *chosen, "codec-offer-telephone-event", "codec-offer-CN")
+    )
+
+
+_STATIC = {"PCMU": "0", "PCMA": "8", "G722": "9", "G729": "18"}
+
+
+def _voices(own: tuple[model.Codec, ...]) -> str:
+    """An expression that finds one of these codecs in an offer, by name or by its fixed number."""
+    numbers = "|".join(_STATIC[codec] for codec in own if codec in _STATIC)
+    names = f"rtpmap:[0-9]+ ({'|'.join(own)})/"
+    return f"{names}|m=audio [0-9/]+ [A-Z/]+( [0-9]+)* ({numbers})[^0-9]" if numbers else names
+
+
+def _understood(own: tuple[model.Codec, ...]) -> tuple[model.Codec, ...]:
+    """What others are offered for a trunk that is translated: Teams has no opus (MED-15)."""
+    spoken = (codec for codec in own if codec is not model.Codec.OPUS)
+    return tuple(dict.fromkeys((*spoken, model.Codec.PCMA, model.Codec.PCMU)))
 
 
 _ALWAYS = "replace-origin replace-session-connection port-latching ICE=remove"
