@@ -9,7 +9,7 @@ dialog module is not loaded, what a dialog needs travels in its own messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from orchestrator import observe
@@ -92,13 +92,20 @@ def look(lab: run.Lab) -> Remains:
     )
 
 
-async def settled(lab: run.Lab, *, within: float = PATIENCE, expired: bool = False) -> Remains:
+async def settled(
+    lab: run.Lab,
+    *,
+    within: float = PATIENCE,
+    expired: bool = False,
+    enough: Callable[[], bool] = lambda: False,
+) -> Remains:
     """Close what is idle, and look as soon as nothing is under way; at the latest after *within*.
 
     Args:
         lab: Whose SBC serves.
         within: Seconds.
         expired: Whether to wait for the rows that end by themselves as well.
+        enough: Whether somebody wants to know at once.
 
     Raises:
         EngineError: An engine does not answer.
@@ -110,7 +117,7 @@ async def settled(lab: run.Lab, *, within: float = PATIENCE, expired: bool = Fal
             await actor.drop_connections()
         found = look(lab)
         waits = expired and any(found.kamailio.rows.get(table) for table in EXPIRING)
-        if (found.quiet and not waits) or loop.time() > end:
+        if (found.quiet and not waits) or loop.time() > end or enough():
             return found
         await asyncio.sleep(_POLL)
 

@@ -46,7 +46,7 @@ _KEPT_TRACES = 5_000
 _LADDERS = 3
 _FORGET_AFTER = 8.0
 _REGISTER_EVERY = 100.0
-_WIND_UP = 5.0
+_WIND_UP = 3.0
 _MOST_ROUNDS = 300
 _QUIET_ROUNDS = 25
 _CACHED_POINT = 500_000
@@ -83,6 +83,7 @@ class Soak:
         self._tell = tell
         self._stopped = asyncio.Event()
         self._why = ""
+        self._interrupted_at: float | None = None
         self._turns: Counter[str] = Counter()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -138,9 +139,15 @@ class Soak:
     async def _settled(self, *, thorough: bool) -> remains.Remains:
         """What the engines hold when nothing is under way; what they hold now after Ctrl-C."""
         wait = remains.EXPIRY if thorough else remains.PATIENCE
-        if self._why == INTERRUPTED:
+        if self._interrupted_at is not None:
             wait, thorough = _WIND_UP, False
-        return await remains.settled(self._lab, within=wait, expired=thorough)
+        began = asyncio.get_running_loop().time()
+        return await remains.settled(
+            self._lab,
+            within=wait,
+            expired=thorough,
+            enough=lambda: self._interrupted_at is not None and self._interrupted_at > began,
+        )
 
     async def _place(self, calls: int, tally: soak_result.Tally, name: str) -> None:
         """Begin that many calls by the clock, and wait until all are over."""
@@ -161,7 +168,8 @@ class Soak:
                 tally.late = max(tally.late, loop.time() - due)
                 self._begin(kind, tally)
             while self._under_way:
-                await asyncio.wait(self._under_way)
+                await asyncio.wait(self._under_way, timeout=1.0)
+                self._give_up_late_calls()
         finally:
             registering.cancel()
             telling.cancel()
@@ -273,7 +281,16 @@ class Soak:
                 f" second, {len(self._under_way)} under way, {len(tally.failures)} failed"
             )
 
+    def _give_up_late_calls(self) -> None:
+        """After Ctrl-C nobody waits long for calls that do not end."""
+        now = asyncio.get_running_loop().time()
+        if self._interrupted_at is not None and now > self._interrupted_at + _WIND_UP:
+            for task in self._under_way:
+                task.cancel()
+
     def _stop(self, why: str) -> None:
+        if why == INTERRUPTED:
+            self._interrupted_at = asyncio.get_running_loop().time()
         self._why = self._why or why
         self._stopped.set()
 
