@@ -73,6 +73,7 @@ TRUNK: tuple[Rule, ...] = (
     Rule("SIG-12", rules_sip.dialog_target),
     Rule("SIG-12", rules_sip.changed_name),
     Rule("SIG-16", rules_trunk.busy_cause),
+    Rule("SIG-17", rules_trunk.long_datagram),
     Rule("SIG-23", rules_trunk.leaked_identity),
     Rule("SIG-35", rules_trunk.leaked_header),
     Rule("SIG-35", rules_trunk.leaked_name),

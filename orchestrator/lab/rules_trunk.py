@@ -11,6 +11,10 @@ _LEAKY_ATTRIBUTES = (
     "x-", "ice-", "candidate", "remote-candidates", "end-of-candidates", "crypto", "label",
     "ssrc", "fingerprint", "setup", "mid", "msid", "rtcp-mux", "extmap", "rtcp-fb",
 )  # fmt: skip
+DATAGRAM = 1300
+"""Bytes of a request over UDP that pass every network in one piece (RFC 3261 section 18.1.1)."""
+_PACKET = 1472
+"""Bytes of a datagram that fit into one packet of an Ethernet."""
 _LEAKY_HEADERS = ("x-", "ms-")
 _IDENTITIES = (
     "p-asserted-identity", "p-preferred-identity", "remote-party-id", "privacy", "history-info",
@@ -88,3 +92,15 @@ def leaked_attribute(
             continue
         if value.startswith(_LEAKY_ATTRIBUTES):
             yield "an attribute of Microsoft's reaches the trunk", f"a={value}"[:120]
+
+
+def long_datagram(
+    parsed: message.Request | message.Response, _: evidence.Context
+) -> Iterator[tuple[str, str]]:
+    """SIG-17: a request over UDP comes in one piece, but for a location or a history in it."""
+    if not isinstance(parsed, message.Request) or parsed.top_via.transport != "UDP":
+        return
+    size = len(parsed.serialise())
+    asked_for = parsed.content_type.startswith("multipart/") or parsed.values("History-Info")
+    if size > _PACKET and not asked_for:
+        yield f"{parsed.method} over UDP is longer than {_PACKET} bytes", f"{size} bytes"

@@ -267,7 +267,7 @@ _ENCRYPTED = f"RTP/SAVP {_ALWAYS} DTLS=off " + " ".join(
     if suite not in ("AES_CM_128_HMAC_SHA1_32", "AES_256_CM_HMAC_SHA1_80")
 )
 """SRTP as PBXs and carriers speak it: the common suite, its short tags, its longer key."""
-_STRIP = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED"
+_STRIP = "codec-strip-SILK codec-strip-SIREN codec-strip-x-msrta codec-strip-RED codec-strip-G7221"
 
 
 def _secure(rtpengine: tuple[int, int]) -> str:

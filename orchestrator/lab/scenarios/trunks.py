@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
-from orchestrator.lab import addresses, leg, offers, offers_srtp, pbx, story
+from orchestrator.lab import addresses, leg, offers, offers_srtp, pbx, rules_trunk, story
 from orchestrator.lab.scenarios import openings
 
 SITE = "02-company"
@@ -154,6 +155,27 @@ async def _whoever_is_called(*trunks: pbx.Pbx) -> pbx.Pbx:
     raise story.Failed("no gateway was called")
 
 
+async def one_datagram(told: story.Story) -> str:
+    """Teams' longest offers, of today and of before, reach a carrier over UDP in one piece."""
+    sizes = []
+    for codecs in (offers.TEAMS_CODECS, offers.OLD_TEAMS_CODECS):
+        wishes = leg.Wishes(offer=functools.partial(_longest, codecs))
+        caller, callee = await openings.teams_to_trunk(
+            told, told.lab.carrier_a, addresses.PSTN_NUMBER, wishes=wishes
+        )
+        sizes.append(len(callee.call.invite.serialise()))
+        callee.refuse(486)
+        await caller.call.final()
+    if max(sizes) > rules_trunk.DATAGRAM:
+        raise story.Failed(f"the INVITEs had {' and '.join(map(str, sizes))} bytes")
+    return f"the INVITEs had {' and '.join(map(str, sizes))} bytes"
+
+
+def _longest(codecs: offers.Codecs, here: offers.Place) -> bytes:
+    keys = (bytes(range(30)), bytes(range(30, 60)))
+    return offers.teams_offer(here, session=10_000, keys=keys, codecs=codecs)
+
+
 SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "teams-to-branch",
@@ -182,6 +204,9 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         ("SIG-20", "SIG-35", *_MEDIA),
         teams_calls_carrier,
         site=SITE,
+    ),
+    story.Scenario(
+        "datagram", "Teams' longest offers over UDP", ("SIG-17",), one_datagram, site=SITE
     ),
     story.Scenario(
         "carrier-closed",
