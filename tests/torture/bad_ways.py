@@ -73,3 +73,17 @@ def scraps(who: Who) -> Iterator[Case]:
     yield Case("scrap-response", b"SIP/2.0 200 OK\r\n\r\n")
     first, second = make.request("pipe-1"), make.request("pipe-2")
     yield Case("scrap-pipelined", b"\r\n\r\n" + first + b"\r\n\r\n" + second, may_reach=True)
+
+
+def astray() -> Iterator[dict[str, str]]:
+    """What a trunk may send inside its call to Teams to have it led elsewhere."""
+    there = (
+        f"sip:x@{ELSEWHERE}",
+        f"sip:x@{ELSEWHERE};transport=tcp",
+        "sip:+44111@192.0.2.21;transport=tcp",
+    )
+    for uri in there:
+        yield {"method": "NOTIFY", "uri": uri}
+        yield {"method": "INVITE", "uri": uri}
+        yield {"method": "NOTIFY", "uri": f"{uri};sc=0123456789abcdef"}
+        yield {"method": "NOTIFY", "extra": f"Route: <{uri};lr>\r\n"}

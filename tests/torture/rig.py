@@ -17,7 +17,7 @@ import json
 import re
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -324,8 +324,13 @@ class Rig:
             known = now
             await asyncio.sleep(QUIET)
 
-    async def call(self, sender: str, mark: str) -> list[str]:
-        """An ordinary call from a trunk (UDP) or Teams: INVITE, ACK, BYE; the answers to both."""
+    async def call(
+        self, sender: str, mark: str, astray: Sequence[dict[str, str]] = ()
+    ) -> list[str]:
+        """A call from a trunk (UDP) or Teams: INVITE, ACK, BYE; the answers to INVITE and BYE.
+
+        *astray*: what else the caller sends inside it, and what is not as it should be there.
+        """
         global SEEN  # noqa: PLW0603 - one batch at a time
         who = Senders[sender]
         SEEN = Seen(who.name)
@@ -357,17 +362,23 @@ class Rig:
             extra = "".join(f"Route: {route}\r\n" for route in routes)
             uri = re.sub(rb"^.*<|>.*$", b"", raw_sip.header(told, b"contact")[0]).decode()
             to = raw_sip.header(told, b"to")[0].decode()
-            for method, number in (("ACK", 1), ("BYE", 2)):
-                cseq, branch = f"{number} {method}", f"z9hG4bK{name}{method}"
+            usual = {"uri": uri, "extra": extra, "To": to}
+            asked = ({"method": "ACK"}, *astray, {"method": "BYE"})
+            for number, changed in enumerate(asked, 1):
+                cseq, branch = f"{number} {changed['method']}", f"z9hG4bK{name}{number}"
                 via = f"SIP/2.0/{who.transport.upper()} {who.address}:5060;branch={branch}"
-                send(
-                    make.request(
-                        name, method=method, uri=uri, extra=extra, To=to, CSeq=cseq, Via=via
-                    )
-                )
+                said = {**usual, "CSeq": cseq, "Via": via, **changed}
+                said["extra"] = extra + changed.get("extra", "")
+                send(make.request(name, **said))
         bye = await final(b"BYE") if told.startswith(b"SIP/2.0 200") else told
         connection.close()
         return [raw.split(b"\r\n", 1)[0].decode() for raw in (told, bye)]
+
+    async def told(self) -> dict[str, list[str]]:
+        """Of the last call: what reached whom, and how its requests were answered."""
+        reached = {f"{sink} {raw.split(b' ', 1)[0].decode()}" for sink, raw in SEEN.reached}
+        answers = {raw[8:12] + raw_sip.header(raw, b"cseq")[0] for raw in SEEN.answers}
+        return {"reached": list(reached), "answers": [answer.decode() for answer in answers]}
 
     async def media(self) -> list[str]:
         """The Call-IDs RTPEngine has sessions for."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import arena
 import bad_all
 import bad_input
+import bad_ways
 import lanes
 import pytest
 import raw_sip
@@ -52,6 +53,7 @@ class Storm:
     closed: dict[str, Batch]
     same: bool
     calls: list[tuple[object, ...]]
+    astray: dict[str, list[str]]
 
 
 def batch(machine: arena.Arena, sender: str) -> Batch:
@@ -90,13 +92,16 @@ def storm(lane: str, tmp_path_factory) -> Iterator[Storm]:
             batches[sender] = batch(machine, sender)
             told.append(calls(machine, sender.replace("/", "-")))
         machine.ask(do="release")
+        away = tuple(bad_ways.astray())
+        machine.ask(do="call", sender="trunk/udp", mark="astray", astray=away)
+        astray = machine.ask(do="told")
         after = machine.rest()
         machine.serve(phones=False)
         here = machine.health().processes
         closed = {one: batch(machine, one) for one in ("stranger/udp", "stranger/tcp")}
         told.append(calls(machine, "closed"))
         same = machine.health().processes == here
-        yield Storm(before, after, batches, closed, same, told)
+        yield Storm(before, after, batches, closed, same, told, astray)
 
 
 def test_the_archive_is_whole():
@@ -139,6 +144,14 @@ def test_what_is_right_passes(storm: Storm, sender: str):
     passed = {mark for _, mark, _ in batch.reached}
     right = (mark for mark, case in batch.cases.items() if case.name.startswith("fine-"))
     assert [mark for mark in right if mark not in passed] == []
+
+
+def test_no_request_inside_a_call_goes_astray(storm: Storm):
+    """Neither by its request URI nor by a Route; the call itself goes on to its BYE."""
+    assert sorted(storm.astray["reached"]) == ["teams ACK", "teams BYE", "teams INVITE"]
+    codes = [code for code in storm.astray["answers"] if code[:3] not in ("100", "200")]
+    assert {code[:3] for code in codes} == {"403"}
+    assert len(codes) == len(tuple(bad_ways.astray()))
 
 
 def may_pass(batch: Batch, mark: str) -> bool:
