@@ -82,6 +82,9 @@ def storm(lane: str, tmp_path_factory) -> Iterator[Storm]:
     with arena.Arena(tmp_path_factory.mktemp("torture"), lanes.root(lane)) as machine:
         machine.serve(phones=True)
         told = [calls(machine, "warm")]
+        away = tuple(bad_ways.astray())
+        machine.ask(do="call", sender="trunk/udp", mark="astray", astray=away)
+        astray = machine.ask(do="told")
         # Strangers begin while the timers of the first calls run out.
         batches = {one: batch(machine, one) for one in ("stranger/tls", "stranger/udp")}
         before = machine.rest()
@@ -92,9 +95,6 @@ def storm(lane: str, tmp_path_factory) -> Iterator[Storm]:
             batches[sender] = batch(machine, sender)
             told.append(calls(machine, sender.replace("/", "-")))
         machine.ask(do="release")
-        away = tuple(bad_ways.astray())
-        machine.ask(do="call", sender="trunk/udp", mark="astray", astray=away)
-        astray = machine.ask(do="told")
         after = machine.rest()
         machine.serve(phones=False)
         here = machine.health().processes
