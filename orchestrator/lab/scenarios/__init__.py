@@ -71,6 +71,7 @@ from orchestrator.lab.scenarios import (
     phones,
     redirect,
     routes,
+    sessions,
     transfer,
     trunks,
 )
@@ -80,6 +81,7 @@ FAMILIES = (
     answers,
     forks,
     dialogs,
+    sessions,
     hold,
     late,
     media,
