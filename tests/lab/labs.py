@@ -15,7 +15,7 @@ import lanes
 
 K = TypeVar("K", bound=Hashable)
 
-AT_ONCE = 4
+AT_ONCE = 6
 
 
 class SideBySide(Generic[K]):

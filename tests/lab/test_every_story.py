@@ -12,7 +12,7 @@ import pytest
 from orchestrator.lab import preflight, scenarios, story
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PARTS = 2
+PARTS = 3
 """Labs that share the stories of a lane."""
 
 pytestmark = [
