@@ -192,7 +192,9 @@ class Soak:
             await caller.connected()
             told.close()
             self._forget(told.call_ids)
-            await actors.teams.drop_connections()
+            # All of them: a worker that keeps one is passed over for the next.
+            for actor in actors.everybody:
+                await actor.drop_connections()
             used = remains.look(self._lab).kamailio.shared
             quiet = quiet + 1 if used < most + _CACHED_POINT else 0
             most = max(most, used)
