@@ -17,10 +17,11 @@ CSEQ = "INVITE sip:a SIP/2.0\r\nCSeq: 1 {}\r\n\r\n"
 async def lab_of(authorities):  # noqa: F811 - pytest passes fixtures by name
     async with world(authorities) as (microsoft, _), both() as (pbx, phone):
         others = dict.fromkeys(("branch", "secure", "carrier_a", "carrier_b", "registrar"), pbx)
+        clouds = dict.fromkeys(("gcc_high", "dod"), microsoft)
         phones = dict.fromkeys(("desk", "home"), phone)
         quiet = trouble.Trouble(None)
         log = journal.Journal()
-        yield stage.Lab(microsoft, pbx, phone, log, **others, **phones, trouble=quiet)
+        yield stage.Lab(microsoft, pbx, phone, log, **others, **phones, **clouds, trouble=quiet)
 
 
 def run(authorities, play, **more):  # noqa: F811
@@ -77,8 +78,10 @@ def test_what_goes_wrong_is_said(authorities, play, sentence):  # noqa: F811
 
 
 def test_every_scenario_names_what_it_proves():
+    """But for the routes of site.yaml, of which Microsoft says nothing."""
+    own = scenarios.by_family()["routes"]
     names = [scenario.name for scenario in scenarios.SCENARIOS]
     assert len(set(names)) == len(names)
     for scenario in scenarios.SCENARIOS:
-        assert scenario.proves
+        assert scenario.proves or scenario.name in own
         assert len(set(scenario.proves)) == len(scenario.proves)
