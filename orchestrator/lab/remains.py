@@ -27,8 +27,8 @@ EXPIRING = ("transfer",)
 """Tables whose rows end by themselves."""
 
 SHARED_SLACK = 2_097_152
-"""Bytes by which Kamailio's shared memory may grow, however many calls there were: two more
-points of wolfSSL's cache, which :func:`soak.Soak.play` fills before it looks for the first time.
+"""Bytes by which Kamailio's shared memory may grow, however many calls there were: what a TLS
+library keeps, and the warm-up of a soak did not meet.
 """
 PRIVATE_SLACK = 65_536
 """Bytes by which the private memory of one of its processes may grow."""

@@ -178,8 +178,8 @@ class Soak:
     async def _fill_caches(self) -> None:
         """Let Kamailio dial Microsoft until that costs no more memory.
 
-        wolfSSL keeps the tables of up to 15 points of elliptic curves in each TCP worker, 0.8 MB
-        each, and every connection that is dialled brings one: 12.5 MB for a worker in the end.
+        A TLS library may keep something of each connection: wolfSSL kept the tables of 15 points
+        of elliptic curves in each TCP worker, 0.8 MB each, one for every connection.
         """
         if not self._plan.warm_up:
             return
