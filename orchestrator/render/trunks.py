@@ -164,7 +164,7 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
 
 
 def _identity(trunk: model.Trunk) -> list[tuple[str, str]]:
-    """How it writes numbers and what it learns about callers (docs/decisions/0016)."""
+    """How it writes numbers and what it learns about callers (docs/decisions/0013)."""
     ours = trunk.kind is model.TrunkKind.PBX
     usual = callers.History.PASS if ours else callers.History.DROP
     values = [("hist", str(trunk.history or usual))]

@@ -58,7 +58,7 @@ REFUSED = {
     "400 ": "twice-from twice-to twice-call-id twice-max-forwards cseq-twice word-continued-first "
     "word-no-colon word-empty-name",
 }
-"""The answers to what some SBC might pass and ours refuses: docs/decisions/0009-bad-input.md."""
+"""The answers to what some SBC might pass and ours refuses: docs/decisions/0012-bad-input.md."""
 
 _CODES = {name: codes for codes, names in REFUSED.items() for name in names.split()}
 
