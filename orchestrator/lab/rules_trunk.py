@@ -97,10 +97,13 @@ def leaked_attribute(
 def long_datagram(
     parsed: message.Request | message.Response, _: evidence.Context
 ) -> Iterator[tuple[str, str]]:
-    """SIG-17: a request over UDP comes in one piece, but for a location or a history in it."""
+    """SIG-17: a request over UDP comes in one piece, but for what its trunk asked for."""
     if not isinstance(parsed, message.Request) or parsed.top_via.transport != "UDP":
         return
     size = len(parsed.serialise())
-    asked_for = parsed.content_type.startswith("multipart/") or parsed.values("History-Info")
+    proofs = ("Authorization", "Proxy-Authorization")
+    asked_for = parsed.content_type.startswith("multipart/") or any(
+        parsed.values(name) for name in ("History-Info", *proofs)
+    )
     if size > _PACKET and not asked_for:
         yield f"{parsed.method} over UDP is longer than {_PACKET} bytes", f"{size} bytes"
