@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ from orchestrator.lab import agent
 from orchestrator.sip import build
 
 
-class Moody:
+class Moody(abc.ABC):
     """An actor with moods, each of them an async context manager.
 
     What the network can do to an actor is in :mod:`orchestrator.lab.trouble`.
@@ -17,13 +18,13 @@ class Moody:
 
     _agent: agent.Agent
 
+    @abc.abstractmethod
     async def open(self) -> None:
         """Listen."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def places(self) -> tuple[str, ...]:
         """The addresses it listens at."""
-        raise NotImplementedError
 
     async def drop_connections(self) -> None:
         """Close all connections, as Microsoft does with idle ones (TLS-8)."""
