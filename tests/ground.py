@@ -29,7 +29,7 @@ NAMES = {
 }
 ADDRESSES = (
     *TEAMS,
-    *("203.0.113.10", "192.0.2.10", "192.0.2.20", "198.51.100.80", "198.51.100.81"),
+    *("203.0.113.10", "192.0.2.10", "192.0.2.20", "192.0.2.21", "198.51.100.80", "198.51.100.81"),
     "127.0.0.53",
 )
 TIED = ("setpriv", "--pdeathsig", "KILL")
@@ -90,7 +90,7 @@ class Ground:
         mount = f"mount --bind {self.folder}/resolv.conf /etc/resolv.conf"
         self.run("sh", "-ec", f"ip link set lo up; {adds} {mount}")
         script = [sys.executable, str(HERE / "fakes/peers.py"), str(self.folder)]
-        peers = self.start(*script, "127.0.0.53", *TEAMS, "--", "192.0.2.20")
+        peers = self.start(*script, "127.0.0.53", *TEAMS, "--", "192.0.2.20", "192.0.2.21")
         assert peers.stdout
         assert peers.stdout.readline() == b"ready\n"
 

@@ -5,36 +5,32 @@ The order of things (DESIGN section 5)::
     facts, roots, secrets     read only; a failure here has touched nothing
     lock
     look -> plan              an empty plan ends here, nothing is written
+                              (but the end of what an earlier run left unfinished)
     check sockets             addresses are here, ports are free
     certificate               obtained and proven, not yet in use
     stage, kamailio -c        written beside, accepted by the engine's own checker
     look again -> plan        the world may have moved while a CA was asked
-    carry out                 links renamed, engines reloaded or restarted
-    read back                 engines and the wire say what they hold now
-    mark last known good
+    transaction               done whole, or undone (transaction.py)
 
-From the first rename to the mark any failure, Ctrl-C and faults of sbcctl included, leads back
-to the last known good generation, which is read back as well; a first apply that fails stops
-what it started. From the mark on the new generation stays: asking the peers by OPTIONS may be
-broken off, and what serves is said then.
+What has been asked and read back stays; that old files cannot be removed, or that a carrier does
+not take a registration, is a warning.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import back, change, check
+from orchestrator.apply import check, transaction
 from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
-from orchestrator.host import access, cleaning, files, secrets
+from orchestrator.host import access, cleaning, files, journal, secrets
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
 
-_OPTIONS_BUDGET = 20.0
 _REGISTERED_SECONDS = 5.0
 
 
@@ -54,9 +50,21 @@ class Outcome:
 
 
 def apply(
-    site: model.Site, machine: observe.Machine, progress: announce.Progress, *, lock_timeout: float
+    site: model.Site,
+    machine: observe.Machine,
+    progress: announce.Progress,
+    *,
+    lock_timeout: float,
+    allow_down: frozenset[str] = frozenset(),
 ) -> Outcome:
     """Make the machine what *site* asks for.
+
+    Args:
+        site: What is wanted.
+        machine: Where.
+        progress: Who is told how far it is.
+        lock_timeout: Seconds to wait for another sbcctl.
+        allow_down: Parties that need not answer OPTIONS: trunks, or ``teams``.
 
     Raises:
         SiteError: The site cannot run on these engines, or its certificate files do not fit.
@@ -74,7 +82,7 @@ def apply(
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
     with machine.store.lock(timeout=lock_timeout, command=f"apply {site.site}"):
-        return _apply_locked(site, machine, progress, facts, found)
+        return _apply_locked(site, machine, progress, facts, found, allow_down=allow_down)
 
 
 def _apply_locked(
@@ -83,6 +91,8 @@ def _apply_locked(
     progress: announce.Progress,
     facts: views.EngineFacts,
     found: _Secrets,
+    *,
+    allow_down: frozenset[str],
 ) -> Outcome:
     generation = generations.render_site(
         site,
@@ -95,48 +105,38 @@ def _apply_locked(
             registrations=found.registrations,
         ),
     )
-    name = generation.digest[:12]
     machine.store.put_right()
-    _make_run_directory(machine)
+    make_run_directory(machine)
     seen, _ = observe.see_certificate(machine, site, _now())
     observed = observe.observe(machine, generation, facts, seen)
     todo = plan.make_plan(generation, observed)
+    goal = transaction.Goal(f"apply {site.site}", generation, allowed=allow_down)
     if not todo.steps:
-        machine.store.mark_good(name)
-        return Outcome(generation=name, steps=(), warnings=_certificate_warnings(seen))
-    for engine in ("kamailio", "rtpengine"):
-        machine.supervisor.end_leftovers(engine)
-    check.check_sockets(machine, generation)
-    before = back.Before(
-        candidate=name,
-        current=machine.store.current(),
-        good=machine.store.last_known_good(),
-        certificate=machine.store.certificate(),
-        kamailio=observed.kamailio.running,
-        rtpengine=observed.rtpengine.running,
-    )
+        machine.store.mark_good(goal.name)
+        journal.clear(machine.state)
+        return Outcome(generation=goal.name, steps=(), warnings=_certificate_warnings(seen))
+    prepare_engines(machine, generation)
+    before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
     _stage(machine, progress, generation, before)
     seen, _ = observe.see_certificate(machine, site, _now())
     todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
-    doing = change.Change(machine, progress, generation, new_certificate)
-    try:
-        doing.carry_out(todo)
-        unseen = doing.read_back()
-        machine.store.mark_good(name)
-    # The one handler in here that is broad: the engines are between two generations, whatever
-    # it was that failed. It restores and lets the failure go on.
-    except BaseException as failure:
-        back.go_back(machine, progress, facts, before, failure)
-        raise
+    goal = dataclasses.replace(goal, certificate=new_certificate)
+    warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=before)
     warnings = (
         *_certificate_warnings(seen),
-        *unseen,
-        *_clean_up(machine),
-        *_ask_around(machine, progress, generation),
-        *_await_registrations(machine, progress, generation),
+        *warnings,
+        *clean_up(machine),
+        *await_registrations(machine, progress, generation),
     )
-    return Outcome(generation=name, steps=todo.steps, warnings=warnings)
+    return Outcome(generation=goal.name, steps=todo.steps, warnings=warnings)
+
+
+def prepare_engines(machine: observe.Machine, generation: generations.Generation) -> None:
+    """End what an engine that died left behind, and make sure that the sockets can be bound."""
+    for engine in ("kamailio", "rtpengine"):
+        machine.supervisor.end_leftovers(engine)
+    check.check_sockets(machine, generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _secrets(site: model.Site, machine: observe.Machine) -> _Secrets:
     return _Secrets(phones=phones, trunks=registrations | trunks, registrations=registrations)
 
 
-def _make_run_directory(machine: observe.Machine) -> None:
+def make_run_directory(machine: observe.Machine) -> None:
     """With the part in it that is Kamailio's own."""
     own = Path(machine.paths.kamailio_run)
     with files.translated(machine.run, "make the run directory"):
@@ -220,7 +220,7 @@ def _stage(
     machine: observe.Machine,
     progress: announce.Progress,
     generation: generations.Generation,
-    before: back.Before,
+    before: journal.Before,
 ) -> None:
     """Write the generation beside and let Kamailio check it; on refusal it is removed again."""
     with progress.step("stage", f"{len(generation.files)} files, kamailio -c") as step:
@@ -251,7 +251,7 @@ def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
     return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; renew it",)
 
 
-def _clean_up(machine: observe.Machine) -> tuple[str, ...]:
+def clean_up(machine: observe.Machine) -> tuple[str, ...]:
     """Remove what is old; that it could not be removed is a warning, not a failure."""
     try:
         cleaning.prune_generations(machine.store)
@@ -261,22 +261,7 @@ def _clean_up(machine: observe.Machine) -> tuple[str, ...]:
     return ()
 
 
-def _ask_around(
-    machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
-) -> tuple[str, ...]:
-    """Send OPTIONS to every destination; silence is a warning, not a failure.
-
-    Ctrl-C ends it at once; the generation stays, because engines and wire have been read back.
-    """
-    try:
-        return tuple(_silent(machine, progress, generation))
-    except KeyboardInterrupt as stopped:
-        name = generation.digest[:12]
-        stopped.add_note(f"Generation {name} was read back before and serves")
-        raise
-
-
-def _await_registrations(
+def await_registrations(
     machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
 ) -> tuple[str, ...]:
     """Wait for carriers to take our registrations; one that does not is a warning."""
@@ -287,33 +272,6 @@ def _await_registrations(
         missing = kamailio_uac.wait(machine.rpc, seconds=_REGISTERED_SECONDS)
         step.note(f"{count - len(missing)} stand")
     return tuple(f"the carrier has not taken the registration of {name}" for name in missing)
-
-
-def _silent(
-    machine: observe.Machine, progress: announce.Progress, generation: generations.Generation
-) -> list[str]:
-    warnings: list[str] = []
-    end = time.monotonic() + _OPTIONS_BUDGET
-    for line in wanted.probes(generation):
-        with progress.step("verify", f"OPTIONS to {line.uri}") as step:
-            if time.monotonic() > end:
-                step.note("not asked, no time left")
-                continue
-            try:
-                code = kamailio.send_options(
-                    machine.rpc,
-                    line.uri,
-                    identity=line.identity,
-                    socket=line.socket,
-                    timer=wanted.answer_seconds(generation),
-                )
-            except errors.SbcctlError as silent:
-                code = None
-                warnings.append(silent.message)
-            step.note(f"answered {code}" if code else "no answer")
-            if code is None:
-                warnings.append(f"{line.uri} did not answer OPTIONS")
-    return warnings
 
 
 def _now() -> dt.datetime:

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import change
-from orchestrator.host import notes, store
+from orchestrator.host import journal, notes, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What served when we began: the way back leads there.
-
-    Attributes:
-        candidate: Name of the generation that is tried now.
-        current: Name of the generation that was current, or None.
-        good: Name of the generation that was last observed to work, or None.
-        certificate: Name of the certificate that was in use, or None.
-        kamailio: Whether Kamailio ran.
-        rtpengine: Whether RTPEngine ran.
-    """
-
-    candidate: str
-    current: str | None
-    good: str | None
-    certificate: str | None
-    kamailio: bool
-    rtpengine: bool
 
 
 @contextmanager
@@ -50,7 +29,7 @@ def go_back(
     machine: observe.Machine,
     progress: announce.Progress,
     facts: views.EngineFacts,
-    before: Before,
+    before: journal.Before,
     failure: BaseException,
 ) -> None:
     """Restore what served before and say so.
@@ -62,16 +41,20 @@ def go_back(
         ApplyError: *failure* was raised on purpose; the message says what was restored.
         HumanNeeded: Whatever it was, the way back failed as well.
     """
-    said = _sentence(failure)
+    said = sentence(failure)
     with _undisturbed():
         try:
             with progress.step("roll back", "put back what served before") as step:
                 restored = _restore(machine, progress, facts, before)
                 machine.store.mark_good(before.good)
-                machine.store.discard(before.candidate)
+                if before.staged:
+                    machine.store.discard(before.candidate)
+                # One that stays tells the next run what is true anyway.
+                with suppress(errors.HostError):
+                    journal.clear(machine.state)
                 step.note(restored)
         except Exception as worse:  # noqa: BLE001 - whatever it was, nobody knows what serves
-            again = _sentence(worse)
+            again = sentence(worse)
             how = "in the same way" if again == said else f"as well: {again}"
             raise errors.HumanNeeded(
                 f"{said}; and the way back failed {how}",
@@ -83,7 +66,10 @@ def go_back(
 
 
 def _restore(
-    machine: observe.Machine, progress: announce.Progress, facts: views.EngineFacts, before: Before
+    machine: observe.Machine,
+    progress: announce.Progress,
+    facts: views.EngineFacts,
+    before: journal.Before,
 ) -> str:
     """Go back to the last known good generation, or to nothing where there was none."""
     target = before.good or before.current
@@ -98,7 +84,7 @@ def _restore(
             machine.supervisor.remove_units()
         notes.write_loaded(machine.run, ())
         return "Nothing was installed before, and what was started has been stopped"
-    stored = _load_whole(machine.store, target)
+    stored = load_whole(machine.store, target)
     machine.store.commit_certificate(before.certificate)
     seen = observe.see_installed_certificate(machine)
     observed = observe.observe(machine, stored.generation, facts, seen)
@@ -110,7 +96,7 @@ def _restore(
     return f"Generation {target} was restored{how}, read back and serves"
 
 
-def _load_whole(kept: store.Store, name: str) -> store.Stored:
+def load_whole(kept: store.Store, name: str) -> store.Stored:
     """Load a generation to go back to, as it was rendered where that can still be had.
 
     Raises:
@@ -146,7 +132,7 @@ def _as_rendered(kept: store.Store, stored: store.Stored) -> generations.Generat
     return generations.Generation(files=found, skeleton=stored.generation.skeleton)
 
 
-def _sentence(failure: BaseException) -> str:
+def sentence(failure: BaseException) -> str:
     """The message of a failure with the engine's own words, on one line."""
     if isinstance(failure, KeyboardInterrupt):
         return "interrupted"

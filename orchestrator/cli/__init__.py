@@ -24,6 +24,8 @@ VERBS = {
     "render": "Write the engines' configuration to a directory.",
     "route": "Say where a call goes, and why.",
     "apply": "Make this machine the SBC that site.yaml describes.",
+    "rollback": "Make the configuration that served before serve again.",
+    "history": "Show what was applied, when, by whom, and how it ended.",
     "lab": "Teams, a PBX, a phone and this SBC on one machine.",
     "version": "Show the versions of sbcctl and of the engines.",
 }

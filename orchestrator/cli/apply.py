@@ -14,7 +14,7 @@ from orchestrator.cli import settings
 
 if TYPE_CHECKING:
     from orchestrator import apply
-    from orchestrator.site import tree
+    from orchestrator.site import model, tree
 
 
 @click.command("apply")
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Wait this long for another sbcctl to end (0).",
 )
+@click.option(
+    "--allow-down",
+    multiple=True,
+    metavar="TRUNK",
+    help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
+)
 @click.pass_obj
-def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
+def command(
+    options: settings.Settings, site: str, lock_timeout: float, allow_down: tuple[str, ...]
+) -> None:
     """Make this machine the SBC that SITE (a site.yaml, - for stdin) describes.
 
     Obtains the certificate, starts or reloads the engines with the cheapest step that suffices,
@@ -50,7 +58,13 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
     )
     console = options.console()
     try:
-        outcome = apply.apply(wanted, machine, console, lock_timeout=lock_timeout)
+        outcome = apply.apply(
+            wanted,
+            machine,
+            console,
+            lock_timeout=lock_timeout,
+            allow_down=_allowed(allow_down, wanted),
+        )
     except errors.SiteError as refused:
         raise errors.SiteError(
             tuple(_placed(problem, places) for problem in refused.problems)
@@ -76,6 +90,17 @@ def command(options: settings.Settings, site: str, lock_timeout: float) -> None:
             "warnings": list(outcome.warnings),
         },
     )
+
+
+def _allowed(names: tuple[str, ...], site: model.Site) -> frozenset[str]:
+    """Who may be down; a name that nobody has is a typing mistake."""
+    known = {*site.trunks, "teams"}
+    if unknown := sorted(set(names) - known):
+        raise errors.UsageError(
+            f"--allow-down: there is no trunk {unknown[0]}",
+            hint=f"there are {', '.join(sorted(known))}",
+        )
+    return frozenset(names)
 
 
 def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:

@@ -266,6 +266,12 @@ class Store:
         """Name of the certificate in use."""
         return _target(self.state / "certificates" / "current")
 
+    def certificates(self) -> tuple[str, ...]:
+        """Names of all certificates that lie here, sorted."""
+        with files.translated(self.state, "read"):
+            folders = (self.state / "certificates").iterdir()
+            return tuple(sorted(path.name for path in folders if not path.is_symlink()))
+
     def read_certificate(self, name: str) -> tuple[bytes, bytes] | None:
         """Chain and key of an installed certificate; None when a file is missing."""
         folder = self.state / "certificates" / name

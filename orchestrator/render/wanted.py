@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from orchestrator.render import generation as generations
+from orchestrator.render import trunks
 
 KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
 RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
@@ -18,6 +19,8 @@ RTPENGINE_CONFIG = "rtpengine/rtpengine.conf"
 DISPATCHER_LIST = "kamailio/dispatcher.list"
 ADDRESSES_LIST = "kamailio/addresses.list"
 KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
+TLS_CONFIG = "kamailio/tls.cfg"
+TRUNK_TABLE = "kamailio/tables/trunk"
 
 RELOADED = (
     generations.Effect.TLS_RELOAD,
@@ -38,6 +41,8 @@ _LISTEN = re.compile(
 _COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
 _UNESCAPED = re.compile(r"\\(.)")
 _FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
+_CA_LIST = re.compile(r"^ca_list = (/\S+)", re.MULTILINE)
+_MUSIC = re.compile(r"/[A-Za-z0-9_./+@-]+\.wav")
 _TABLE_COLUMNS = 6
 _REGISTRATION_COLUMNS = (1, 4, 5, 6, 7, 8, 10, 11, 14, 15)
 _DISPATCHER_COLUMNS = 5
@@ -51,11 +56,13 @@ class Probe:
         uri: The destination.
         socket: The socket to send from, or empty.
         identity: Our SIP URI towards it.
+        party: ``teams`` or the name of the trunk.
     """
 
     uri: str
     socket: str
     identity: str
+    party: str
 
 
 def sockets(generation: generations.Generation) -> frozenset[str]:
@@ -83,6 +90,7 @@ def destinations(generation: generations.Generation) -> tuple[tuple[int, str], .
 def probes(generation: generations.Generation) -> tuple[Probe, ...]:
     """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
     named = {found["nick"]: found for found in _listeners(generation)}
+    parties = _parties(generation)
     asked = []
     for line in generation.file(DISPATCHER_LIST).text.splitlines():
         words = line.split()
@@ -91,8 +99,24 @@ def probes(generation: generations.Generation) -> tuple[Probe, ...]:
         told = dict(part.partition("=")[::2] for part in words[4].split(";"))
         found = named.get(told.get("sockname", ""))
         socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
-        asked.append(Probe(uri=words[1], socket=socket, identity=told.get("ping_from", "")))
+        asked.append(
+            Probe(
+                uri=words[1],
+                socket=socket,
+                identity=told.get("ping_from", ""),
+                party=parties.get(words[0], ""),
+            )
+        )
     return tuple(asked)
+
+
+def _parties(generation: generations.Generation) -> dict[str, str]:
+    """Who is behind each dispatcher set: Teams, or the trunk whose row names the set."""
+    found = {str(trunks.TEAMS_SET): trunks.TEAMS}
+    for name, row in table_rows(generation.file(TRUNK_TABLE)):
+        told = dict(part.partition("=")[::2] for part in row.split(";"))
+        found[told.get("set", "")] = name
+    return found
 
 
 def answer_seconds(generation: generations.Generation) -> float:
@@ -132,6 +156,15 @@ def addresses(generation: generations.Generation) -> frozenset[tuple[int, str, i
             network = ip_network(f"{address.strip('[]')}/{prefix}", strict=False)
             rows.add((int(group), str(network), int(port), tag))
     return frozenset(rows)
+
+
+def outside_files(generation: generations.Generation) -> tuple[str, ...]:
+    """Files elsewhere that the engines read: CAs and music that site.yaml names, sorted."""
+    found = set(_CA_LIST.findall(generation.file(TLS_CONFIG).text))
+    for file in generation.files:
+        if file.effect is generations.Effect.TABLE_RELOAD:
+            found.update(_MUSIC.findall(file.text))
+    return tuple(sorted(found))
 
 
 def start_command(generation: generations.Generation, unit: str) -> tuple[str, ...]:

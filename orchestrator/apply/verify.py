@@ -1,0 +1,153 @@
+"""Ask by OPTIONS whether those answer whom a change concerns; who must answer is decided here.
+
+1. A trunk that is new, or whose gateways changed, must answer at one of them. If it does not,
+   the change is undone: calls would go to somebody who is not there.
+2. Teams must answer at one of its names where it answered before the change. Before its tenant
+   knows this SBC it does not, and that is a warning.
+3. Who was not touched is asked only where Kamailio was started anew, and may be silent: a
+   trunk that was down before keeps nobody from changing another one.
+4. ``allowed`` (``--allow-down``) makes silence of a party a warning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator import announce, errors, observe, plan
+from orchestrator.engines import kamailio, kamailio_rpc
+from orchestrator.render import generation as generations
+from orchestrator.render import trunks, wanted
+
+_BUDGET = 20.0
+"""Seconds after which nobody is asked any more who need not answer."""
+
+_UNREACHED = "I"
+_STARTS = frozenset({plan.Kind.START_KAMAILIO, plan.Kind.RESTART_KAMAILIO})
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Whom to ask after a change.
+
+    Attributes:
+        asked: Those who are asked, in the order of the list.
+        needed: Parties one of whose addresses must answer.
+    """
+
+    asked: tuple[wanted.Probe, ...]
+    needed: frozenset[str]
+
+
+def find_questions(
+    old: generations.Generation | None,
+    new: generations.Generation,
+    todo: plan.Plan,
+    *,
+    teams_answered: bool,
+) -> Questions:
+    """Decide whom to ask after *todo* led from *old* to *new*."""
+    known = frozenset(wanted.probes(old)) if old is not None else frozenset()
+    probes = wanted.probes(new)
+    touched = {probe.party for probe in probes if probe not in known} - {trunks.TEAMS}
+    anew = not _STARTS.isdisjoint(todo.kinds)
+    asked = tuple(
+        probe for probe in probes if anew or probe.party in touched or probe.party == trunks.TEAMS
+    )
+    needed = touched | ({trunks.TEAMS} if teams_answered else set())
+    return Questions(asked, frozenset(needed))
+
+
+def teams_answers(machine: observe.Machine, old: generations.Generation | None) -> bool:
+    """Whether Teams answers now, before the change; no, where Kamailio does not serve *old*.
+
+    The first name that Kamailio itself reaches is asked; where it reaches none nobody waits.
+    """
+    if old is None:
+        return False
+    try:
+        states = {held.uri: held.state for held in kamailio.destinations(machine.rpc)}
+    except kamailio_rpc.AnswerTooLarge:
+        states = {}
+    except errors.EngineError:
+        return False
+    for probe in wanted.probes(old):
+        if probe.party == trunks.TEAMS and not states.get(probe.uri, "").startswith(_UNREACHED):
+            try:
+                return _code(machine, old, probe) is not None
+            except errors.EngineError:
+                return False
+    return False
+
+
+def verify(
+    machine: observe.Machine,
+    progress: announce.Progress,
+    generation: generations.Generation,
+    questions: Questions,
+    allowed: frozenset[str],
+) -> tuple[str, ...]:
+    """Ask everybody of *questions*.
+
+    Returns:
+        Who is silent and may be, as sentences.
+
+    Raises:
+        EngineRefused: A party that must answer is silent at all its addresses.
+    """
+    answered: set[str] = set()
+    warnings: list[str] = []
+    end = time.monotonic() + _BUDGET
+    for probe in questions.asked:
+        with progress.step("verify", f"OPTIONS to {probe.uri}") as step:
+            if time.monotonic() > end and probe.party not in questions.needed - answered:
+                step.note("not asked, no time left")
+                continue
+            code, why = _ask(machine, generation, probe)
+            step.note(f"answered {code}" if code else "no answer")
+        if code is None:
+            warnings.append(why)
+        else:
+            answered.add(probe.party)
+    silent = sorted(questions.needed - answered)
+    if missing := [party for party in silent if party not in allowed]:
+        raise _not_there(missing, questions.asked)
+    return tuple(warnings)
+
+
+def _ask(
+    machine: observe.Machine, generation: generations.Generation, probe: wanted.Probe
+) -> tuple[int | None, str]:
+    """The code of the answer; else None, and what to say about the silence."""
+    try:
+        code = _code(machine, generation, probe)
+    except errors.EngineError as silent:
+        return None, silent.message
+    return code, f"{probe.uri} did not answer OPTIONS"
+
+
+def _code(
+    machine: observe.Machine, generation: generations.Generation, probe: wanted.Probe
+) -> int | None:
+    return kamailio.send_options(
+        machine.rpc,
+        probe.uri,
+        identity=probe.identity,
+        socket=probe.socket,
+        timer=wanted.answer_seconds(generation),
+    )
+
+
+def _not_there(missing: Iterable[str], asked: tuple[wanted.Probe, ...]) -> errors.EngineRefused:
+    sentences, options = [], []
+    for party in missing:
+        uris = ", ".join(probe.uri for probe in asked if probe.party == party)
+        who = "Teams answered before and" if party == trunks.TEAMS else f"trunk {party}"
+        sentences.append(f"{who} does not answer OPTIONS at {uris}")
+        options.append(f"--allow-down {party}")
+    return errors.EngineRefused(
+        "; ".join(sentences),
+        hint="see whether it is up and lets this SBC in; to go on although it is down: "
+        + " ".join(options),
+    )

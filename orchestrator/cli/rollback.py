@@ -1,0 +1,81 @@
+"""``sbcctl rollback``: make the generation that served before serve again."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from orchestrator.cli import settings
+
+
+@click.command("rollback")
+@click.argument("generation", metavar="[GENERATION]", required=False)
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0, max=86400),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait this long for another sbcctl to end (0).",
+)
+@click.option(
+    "--allow-down",
+    multiple=True,
+    metavar="TRUNK",
+    help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
+)
+@click.pass_obj
+def command(
+    options: settings.Settings,
+    generation: str | None,
+    lock_timeout: float,
+    allow_down: tuple[str, ...],
+) -> None:
+    """Make an earlier GENERATION serve again; by default the one that served before.
+
+    `sbcctl history` lists them. It is checked, carried out and read back like an apply, and
+    undone like one when a step fails. site.yaml is not touched: the next apply of it goes
+    forward again.
+    """
+    # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
+    from orchestrator import observe  # noqa: PLC0415
+    from orchestrator.apply import rollback  # noqa: PLC0415
+    from orchestrator.render import views  # noqa: PLC0415
+
+    began = time.monotonic()
+    machine = observe.Machine(
+        paths=views.Paths(state=options.state_dir, run=options.run_dir),
+        engine_root=options.engine_root,
+        env=os.environ,
+    )
+    console = options.console()
+    outcome = rollback.rollback(
+        machine,
+        console,
+        generation,
+        lock_timeout=lock_timeout,
+        allow_down=frozenset(allow_down),
+    )
+    for warning in outcome.warnings:
+        console.say(f"warning: {warning}")
+    count = len(outcome.steps)
+    done = f"{count} step{'s' if count != 1 else ''}" if count else "nothing to do"
+    console.result(
+        "rollback",
+        f"generation {outcome.generation} serves ({done}, {time.monotonic() - began:.1f} s)",
+        {
+            "generation": outcome.generation,
+            "changed": bool(outcome.steps),
+            "steps": [
+                {
+                    "kind": str(step.kind),
+                    "subject": step.subject,
+                    "reason": step.reason,
+                    "cost": step.cost,
+                }
+                for step in outcome.steps
+            ],
+            "warnings": list(outcome.warnings),
+        },
+    )
