@@ -1,0 +1,33 @@
+"""Calls notice nothing of an apply: bench/load.py in small, on the engines of Debian 13."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import lanes
+import pytest
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+BENCH = Path(__file__).parent.parent / "bench/load.py"
+LANE = "debian13" if "debian13" in lanes.names() else "host"
+
+
+@pytest.mark.skipif(bool(lanes.missing(LANE)), reason=lanes.missing(LANE))
+def test_calls_notice_nothing_of_applies(tmp_path):
+    """New calls connect, standing ones stay and talk while data is changed beside them."""
+    raw = tmp_path / "raw.json"
+    words = (sys.executable, str(BENCH), "--quick", "--root", LANE, "--json", str(raw))
+
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads(raw.read_text())
+    assert found["standing"] == {"over": 50}
+    counts = found["phases"]["applies"]["counts"]
+    assert counts["connected"] == counts["dialled"] > 10
+    assert found["audio"]["applies"]["received"] > 1000
+    assert len(found["applies"]) == 5
