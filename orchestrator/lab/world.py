@@ -169,13 +169,20 @@ class World:
         everything = command.environment(env)
         return process.run(argv, timeout=timeout, env=everything, netns=addresses.Namespace.SBC)
 
-    def apply(self, site: Path, env: Mapping[str, str] | None = None) -> dict[str, object]:
+    def apply(
+        self, site: Path, env: Mapping[str, str] | None = None, *options: str
+    ) -> dict[str, object]:
         """Run ``sbcctl apply SITE`` on the SBC's machine and return the JSON object it printed.
+
+        Args:
+            site: The file.
+            env: Environment variables, for secrets.
+            options: More words of the command line.
 
         Raises:
             EngineRefused: It failed; ``words`` says what it said.
         """
-        ran = self.sbcctl("apply", str(site.resolve()), env=env)
+        ran = self.sbcctl("apply", str(site.resolve()), *options, env=env)
         said = _object(ran.out)
         if ran.code != 0:
             message = said.get("message") or "sbcctl apply failed"

@@ -57,12 +57,14 @@ class Probe:
         socket: The socket to send from, or empty.
         identity: Our SIP URI towards it.
         party: ``teams`` or the name of the trunk.
+        trust: For a trunk over TLS: the name its certificate must have, and the file of CAs.
     """
 
     uri: str
     socket: str
     identity: str
     party: str
+    trust: tuple[str, str] = ("", "")
 
 
 def sockets(generation: generations.Generation) -> frozenset[str]:
@@ -91,6 +93,7 @@ def probes(generation: generations.Generation) -> tuple[Probe, ...]:
     """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
     named = {found["nick"]: found for found in _listeners(generation)}
     parties = _parties(generation)
+    roots = ("", *_CA_LIST.findall(generation.file(TLS_CONFIG).text))[-1]
     asked = []
     for line in generation.file(DISPATCHER_LIST).text.splitlines():
         words = line.split()
@@ -99,23 +102,29 @@ def probes(generation: generations.Generation) -> tuple[Probe, ...]:
         told = dict(part.partition("=")[::2] for part in words[4].split(";"))
         found = named.get(told.get("sockname", ""))
         socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
+        party, name = parties.get(words[0], ("", ""))
+        secure = socket.startswith("tls:") and party != trunks.TEAMS
         asked.append(
             Probe(
                 uri=words[1],
                 socket=socket,
                 identity=told.get("ping_from", ""),
-                party=parties.get(words[0], ""),
+                party=party,
+                trust=(name, roots) if secure else ("", ""),
             )
         )
     return tuple(asked)
 
 
-def _parties(generation: generations.Generation) -> dict[str, str]:
-    """Who is behind each dispatcher set: Teams, or the trunk whose row names the set."""
-    found = {str(trunks.TEAMS_SET): trunks.TEAMS}
-    for name, row in table_rows(generation.file(TRUNK_TABLE)):
+def _parties(generation: generations.Generation) -> dict[str, tuple[str, str]]:
+    """Who is behind each dispatcher set, and the name its certificate must have, if any.
+
+    Teams, or the trunk whose row names the set.
+    """
+    found = {str(trunks.TEAMS_SET): (trunks.TEAMS, "")}
+    for party, row in table_rows(generation.file(TRUNK_TABLE)):
         told = dict(part.partition("=")[::2] for part in row.split(";"))
-        found[told.get("set", "")] = name
+        found[told.get("set", "")] = (party, told.get("name", ""))
     return found
 
 
