@@ -1,9 +1,10 @@
 """What do calls notice of `sbcctl apply`? The same load without and with applies, in one run.
 
-Calls go from a carrier to a PBX through the rendered configuration: new ones by the clock, and
-standing ones, in each of which somebody asks something now and then and of which some talk, RTP
-both ways through RTPEngine. Everything runs in namespaces that vanish with it, on the engines of
-Debian 13 (`make engines`). The whole takes less than eight minutes, `--quick` less than 40 s.
+Calls go from a carrier, and a tenth as many from Teams over TLS, to a PBX through the rendered
+configuration: new ones by the clock, and standing ones, in each of which somebody asks something
+now and then and of which some talk, both ways through RTPEngine (with Teams SRTP). Everything
+runs in namespaces that vanish with it, on the engines of Debian 13 (`make engines`). The whole
+takes less than eight minutes, `--quick` less than 40 s.
 
 Exit code 1: a call failed, a dialog was lost, or audio had a gap of more than 60 ms.
 """
@@ -28,6 +29,8 @@ import lanes
 LANE = "debian13" if "debian13" in lanes.names() else "host"
 FULL = {"applies": 100, "rate": 50, "standing": 500, "talking": 100, "control": 60, "period": 20}
 QUICK = {"applies": 5, "rate": 10, "standing": 50, "talking": 10, "control": 5, "period": 4}
+TEAMS_SHARE = 10
+"""For so many calls of the carrier there is one more of Teams."""
 
 
 def settings() -> argparse.Namespace:
@@ -41,6 +44,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--talking", type=int, help="how many of them have audio (100)")
     parser.add_argument("--control", type=float, help="seconds without applies (60)")
     parser.add_argument("--period", type=float, help="seconds between two questions in a dialog")
+    parser.add_argument("--gap", type=int, default=60, help="milliseconds of silence (60)")
     given = parser.parse_args()
     for name, value in (QUICK if given.quick else FULL).items():
         if getattr(given, name) is None:
@@ -50,13 +54,19 @@ def settings() -> argparse.Namespace:
 
 def plan_of(given: argparse.Namespace) -> dict:
     """What the generator is told."""
+    share = TEAMS_SHARE
     return {
-        **{name: getattr(given, name) for name in ("rate", "standing", "talking", "period")},
+        "rate": {"carrier": given.rate, "teams": given.rate / share},
+        "standing": {"carrier": given.standing, "teams": given.standing // share},
+        "talking": {"carrier": given.talking, "teams": given.talking // share},
+        "period": given.period,
+        "gap": given.gap,
         "ring": 0.5,
         "hold": 2.0,
         "dialled": machine.DIALLED,
         "caller": machine.CALLER,
         "callee": machine.CALLEE,
+        "teams": machine.TEAMS,
     }
 
 

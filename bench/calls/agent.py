@@ -1,4 +1,4 @@
-"""Both ends of every call: transactions, dialogs, and an exact account of what became of each.
+"""Both ends of every call: dialogs, and an exact account of what became of each.
 
 The caller's and the callee's end of a call are kept together, because both are ours: that a BYE
 was answered by the one who should have got it is seen, and not believed.
@@ -8,42 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import ends
 import sip
 
-T1 = 0.5
-T2 = 4.0
-PATIENCE = 16.0
-"""Seconds until a request counts as unanswered; RFC 3261 says 32, and nobody waits that long."""
-RING_PATIENCE = 60.0
 SILENT_PORT = 40002
 """Where calls want their audio that send none."""
-
-Done = Callable[[str], None]
+FORGOTTEN_AFTER = 10
 
 
 @dataclass
 class Call:
-    """One call; ``phase`` is the one in which it was dialled.
+    """One call.
 
     Attributes:
+        source: Who calls: carrier or teams.
+        kind: new or standing.
+        phase: The one in which it was dialled.
         ring: Seconds it rings.
         port: Where both ends want their audio.
         state: dialling, ringing, talking, ending, over, or failed.
-        why: What failed.
+        media: Where the caller and the callee send their audio, and the key it is encrypted with.
     """
 
     call_id: str
+    source: str
     kind: str
     phase: str
     ring: float
     port: int = SILENT_PORT
     state: str = "dialling"
-    why: str = ""
     dialled: float = 0.0
     rang: float = 0.0
     picked_up: float = 0.0
@@ -51,7 +48,7 @@ class Call:
     caller: sip.Side | None = None
     callee: sip.Side | None = None
     media: list[tuple[str, int]] = field(default_factory=list)
-    """Where the caller and the callee send their audio."""
+    sbc_key: str = ""
     acknowledged: bool = False
     heard_bye: bool = False
     when_up: Callable[[Call], None] | None = None
@@ -62,132 +59,30 @@ class Call:
         """The Call-ID as a token, for tags."""
         return self.call_id.partition("@")[0]
 
-
-class Transaction:
-    """A request of ours until its final answer; repeated as RFC 3261 17.1 says for UDP."""
-
-    def __init__(self, end: End, text: str, done: Done, patience: float) -> None:
-        self.end = end
-        self.text = text
-        self.done = done
-        self.is_invite = text.startswith("INVITE")
-        self.is_repeating = True
-        self.repeats = 0
-        self.wait = T1
-        loop = end.agent.loop
-        self.again = loop.call_later(T1, self._again)
-        self.giving_up = loop.call_later(patience, self.finish, "")
-        end.send(text)
-
-    def _again(self) -> None:
-        if self.is_repeating:
-            self.repeats += 1
-            self.end.agent.tell("repeats", 1)
-            self.end.send(self.text)
-            self.wait = self.wait * 2 if self.is_invite else min(self.wait * 2, T2)
-            self.again = self.end.agent.loop.call_later(self.wait, self._again)
-
-    def provisional(self) -> None:
-        if self.is_invite:
-            self.is_repeating = False
-            self.again.cancel()
-            self.giving_up.cancel()
-            loop = self.end.agent.loop
-            self.giving_up = loop.call_later(RING_PATIENCE, self.finish, "")
-
-    def finish(self, answer: str) -> None:
-        """With the final answer; empty when none came."""
-        self.is_repeating = False
-        self.again.cancel()
-        self.giving_up.cancel()
-        self.end.pending.pop(sip.branch(self.text), None)
-        self.done(answer)
-
-
-class End:
-    """One address: a socket, its transactions and what it has answered."""
-
-    def __init__(self, agent: Agent, address: str) -> None:
-        self.agent = agent
-        self.address = address
-        self.pending: dict[str, Transaction] = {}
-        self.answered: dict[str, str] = {}
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.socket.settimeout(0)
-        self.socket.bind((address, 5060))
-        agent.loop.add_reader(self.socket, self._read)
-
-    def send(self, text: str) -> None:
-        self.socket.sendto(text.encode(), (sip.SBC, 5060))
-
-    def ask(self, text: str, done: Done, patience: float = PATIENCE) -> None:
-        self.pending[sip.branch(text)] = Transaction(self, text, done, patience)
-
-    def reply(self, request: str, text: str) -> None:
-        """Answer, and remember it for a repetition."""
-        mark = f"{sip.branch(request)}/{request.partition(' ')[0]}"
-        self.answered[mark] = text
-        self.agent.loop.call_later(40, self.answered.pop, mark, None)
-        self.send(text)
-
-    def _read(self) -> None:
-        for _ in range(64):
-            try:
-                data = self.socket.recv(65536)
-            except BlockingIOError:
-                return
-            text = data.decode()
-            if text.startswith("SIP/2.0"):
-                self._take_answer(text)
-            else:
-                self._take_request(text)
-
-    def _take_answer(self, text: str) -> None:
-        mark = sip.branch(text)
-        held = self.pending.get(mark)
-        code = sip.code(text)
-        if held is None:
-            # A 200 that came again: its ACK was lost.
-            if 200 <= code < 300 and sip.header(text, "CSeq").endswith("INVITE"):
-                self.agent.acknowledge_again(sip.header(text, "Call-ID"))
-            return
-        if code >= 300 and held.is_invite:
-            self.send(sip.refusal_ack(held.text, text))
-        if code < 200:
-            held.provisional()
-            self.agent.progress(text)
-        else:
-            held.finish(text)
-
-    def _take_request(self, text: str) -> None:
-        method = text.partition(" ")[0]
-        known = self.answered.get(f"{sip.branch(text)}/{method}")
-        if known is not None:
-            self.send(known)
-            return
-        self.agent.serve(self, method, text)
+    @property
+    def is_new(self) -> bool:
+        """It is not connected yet."""
+        return self.state in ("dialling", "ringing")
 
 
 class Agent:
-    """Places calls from one address and takes them at the other.
+    """Places calls from several ends and takes them at one.
 
     Args:
-        caller: The address that calls.
-        callee: The address that is called.
         dialled: The number that is called.
         tell: Counts something in the present phase.
         fail: Is told what went wrong with which call.
+
+    Attributes:
+        callers: The ends that call, by their name.
+        callee: The end that is called.
     """
 
+    callers: dict[str, ends.End]
+    callee: ends.End
+
     def __init__(
-        self,
-        *,
-        caller: str,
-        callee: str,
-        dialled: str,
-        tell: Callable[[str, int], None],
-        fail: Callable[[Call, str], None],
+        self, *, dialled: str, tell: Callable[[str], None], fail: Callable[[Call, str], None]
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tell = tell
@@ -196,35 +91,33 @@ class Agent:
         self.calls: dict[str, Call] = {}
         self.acks: dict[str, str] = {}
         self.marks = itertools.count(1)
-        self.caller = End(self, caller)
-        self.callee = End(self, callee)
 
-    def mark(self) -> str:
+    def _mark(self) -> str:
         return f"load{next(self.marks)}"
 
     # -- the caller ---------------------------------------------------------------------------
 
     def dial(self, call: Call) -> None:
         """Place *call*; what becomes of it is seen in its state."""
-        here = self.caller.address
+        end = self.callers[call.source]
         self.calls[call.call_id] = call
         call.dialled = time.monotonic()
         call.caller = sip.Side(
-            address=here,
-            local=f"<sip:+4930777@{here}>;tag=c{call.name}",
-            remote=f"<sip:{self.dialled}@{sip.SBC}>",
-            target=f"sip:{self.dialled}@{sip.SBC}:5060",
+            via=end.via,
+            contact=end.contact,
+            local=f"<sip:+4930777@{end.address}>;tag=c{call.name}",
+            remote=f"<sip:{self.dialled}@{sip.FQDN}>",
+            target=f"sip:{self.dialled}@{end.sbc}",
             routes=[],
         )
-        text = call.caller.request("INVITE", call.call_id, self.mark(), sip.sdp(here, call.port))
-        self.caller.ask(text, lambda answer: self._answered(call, answer))
+        text = call.caller.request("INVITE", call.call_id, self._mark(), end.sdp(call.port))
+        end.ask(text, lambda answer: self._answered(call, answer))
 
     def progress(self, text: str) -> None:
         """A provisional answer came."""
         call = self.calls.get(sip.header(text, "Call-ID"))
         if call and call.state == "dialling" and sip.code(text) >= 180:
             call.state = "ringing"
-            self.tell("rang", 1)
 
     def _answered(self, call: Call, answer: str) -> None:
         code = sip.code(answer) if answer else 0
@@ -240,33 +133,41 @@ class Agent:
         call.caller.target = sip.target(answer)
         call.caller.routes = sip.routes(answer)[::-1]
         call.media.insert(0, sip.audio(answer))
+        call.sbc_key = sip.srtp_key(answer)
         call.state = "talking"
         self._acknowledge(call)
-        self.tell("set_up", 1)
         if call.when_up:
             call.when_up(call)
 
     def _acknowledge(self, call: Call) -> None:
         assert call.caller
-        text = call.caller.request("ACK", call.call_id, self.mark())
+        text = call.caller.request("ACK", call.call_id, self._mark())
         self.acks[call.call_id] = text
-        self.caller.send(text)
+        self.callers[call.source].send(text)
 
     def acknowledge_again(self, call_id: str) -> None:
+        """The 200 of an INVITE came again."""
         if call_id in self.acks:
-            self.caller.send(self.acks[call_id])
+            self.callers[self.calls[call_id].source].send(self.acks[call_id])
 
     # -- inside a dialog ----------------------------------------------------------------------
 
+    def _ends(self, call: Call, *, by_callee: bool) -> tuple[sip.Side | None, ends.End]:
+        if by_callee:
+            return call.callee, self.callee
+        return call.caller, self.callers[call.source]
+
     def ask(self, call: Call, method: str, *, by_callee: bool = False) -> None:
         """A request inside the dialog, which must be answered by 200."""
-        side, end = (call.callee, self.callee) if by_callee else (call.caller, self.caller)
+        side, end = self._ends(call, by_callee=by_callee)
         if call.state != "talking" or side is None:
             return
-        body = sip.sdp(side.address, call.port) if method == "INVITE" else ""
-        text = side.request(method, call.call_id, self.mark(), body)
-        self.tell("in_dialog", 1)
-        end.ask(text, lambda answer: self._asked(call, method, answer))
+        body = end.sdp(call.port) if method == "INVITE" else ""
+        self.tell("in_dialog")
+        end.ask(
+            side.request(method, call.call_id, self._mark(), body),
+            lambda answer: self._asked(call, method, answer),
+        )
 
     def _asked(self, call: Call, method: str, answer: str) -> None:
         code = sip.code(answer) if answer else 0
@@ -277,11 +178,11 @@ class Agent:
 
     def hang_up(self, call: Call, *, by_callee: bool = False) -> None:
         """End a call; the other end must hear of it."""
-        side, end = (call.callee, self.callee) if by_callee else (call.caller, self.caller)
+        side, end = self._ends(call, by_callee=by_callee)
         if call.state != "talking" or side is None:
             return
         call.state = "ending"
-        text = side.request("BYE", call.call_id, self.mark())
+        text = side.request("BYE", call.call_id, self._mark())
         end.ask(text, lambda answer: self._ended(call, answer))
 
     def _ended(self, call: Call, answer: str) -> None:
@@ -292,51 +193,50 @@ class Agent:
             self._lose(call, f"BYE{heard}: {code or 'no answer'}{acked}")
             return
         call.state = "over"
-        self.tell("ended", 1)
         self._forget(call)
 
     def _lose(self, call: Call, why: str) -> None:
         if call.state not in ("failed", "over"):
             self.fail(call, why)
-            call.state, call.why = "failed", why
+            call.state = "failed"
             self._forget(call)
 
     def _forget(self, call: Call) -> None:
-        self.loop.call_later(10, self.calls.pop, call.call_id, None)
-        self.loop.call_later(10, self.acks.pop, call.call_id, None)
+        self.loop.call_later(FORGOTTEN_AFTER, self.calls.pop, call.call_id, None)
+        self.loop.call_later(FORGOTTEN_AFTER, self.acks.pop, call.call_id, None)
         if call.when_over:
             call.when_over(call)
 
     # -- the callee, and whoever is asked -----------------------------------------------------
 
-    def serve(self, end: End, method: str, text: str) -> None:
+    def serve(self, end: ends.End, method: str, text: str, send: ends.Send) -> None:
         """Answer a request that was not seen before."""
         call = self.calls.get(sip.header(text, "Call-ID"))
+        code, contact, body = 200, "", ""
         if method == "ACK":
             if call and end is self.callee:
                 call.acknowledged = True
-        elif method == "INVITE" and call and not sip.tag(sip.header(text, "To")):
-            self._ring(call, text)
-        elif method == "INVITE" and call:
-            body = sip.sdp(end.address, call.port)
-            contact = f"sip:load@{end.address}:5060"
-            end.reply(text, sip.answer(text, 200, own_tag="x", contact=contact, body=body))
-        elif method == "BYE" and call:
+            return
+        if call is None and sip.tag(sip.header(text, "To")):
+            code = 481
+        elif call and method == "INVITE":
+            if not sip.tag(sip.header(text, "To")):
+                self._ring(call, text)
+                return
+            contact, body = end.contact, end.sdp(call.port)
+        elif call and method == "BYE":
             call.heard_bye = True
-            end.reply(text, sip.answer(text, 200, own_tag="x"))
-        elif call is None and sip.tag(sip.header(text, "To")):
-            end.reply(text, sip.answer(text, 481, own_tag="x"))
-        else:
-            end.reply(text, sip.answer(text, 200, own_tag="x"))
+        end.reply(text, sip.answer(text, code, own_tag="x", contact=contact, body=body), send)
 
     def _ring(self, call: Call, text: str) -> None:
+        end = self.callee
         if call.callee is not None:
-            self.tell("forked", 1)
+            self.tell("forked")
             return
-        here = self.callee.address
         own_tag = f"d{call.name}"
         call.callee = sip.Side(
-            address=here,
+            via=end.via,
+            contact=end.contact,
             local=f"{sip.header(text, 'To')};tag={own_tag}",
             remote=sip.header(text, "From"),
             target=sip.target(text),
@@ -344,23 +244,23 @@ class Agent:
         )
         call.media.append(sip.audio(text))
         call.rang = call.picked_up = time.monotonic()
-        contact = f"sip:load@{here}:5060"
         if call.ring:
-            self.callee.reply(text, sip.answer(text, 180, own_tag=own_tag, contact=contact))
-        body = sip.sdp(here, call.port)
-        final = sip.answer(text, 200, own_tag=own_tag, contact=contact, body=body)
+            ringing = sip.answer(text, 180, own_tag=own_tag, contact=end.contact)
+            end.reply(text, ringing, end.send)
+        body = end.sdp(call.port)
+        final = sip.answer(text, 200, own_tag=own_tag, contact=end.contact, body=body)
         self.loop.call_later(call.ring, self._pick_up, call, text, final)
 
     def _pick_up(self, call: Call, text: str, final: str) -> None:
         call.picked_up = time.monotonic()
-        self.callee.reply(text, final)
-        self.loop.call_later(T1, self._insist, call, final, T1)
+        self.callee.reply(text, final, self.callee.send)
+        self.loop.call_later(ends.T1, self._insist, call, final, ends.T1)
 
     def _insist(self, call: Call, final: str, wait: float) -> None:
         """Send the 200 again until somebody acknowledges it (RFC 3261 13.3.1.4)."""
-        if call.acknowledged or call.state in ("failed", "over") or wait > PATIENCE:
+        if call.acknowledged or call.state in ("failed", "over"):
             return
-        self.tell("repeats", 1)
+        self.tell("repeats")
         self.callee.send(final)
-        wait = min(wait * 2, T2)
+        wait = min(wait * 2, ends.T2)
         self.loop.call_later(wait, self._insist, call, final, wait)

@@ -1,9 +1,10 @@
 """RTP both ways of many calls, from one socket a side: every packet counted, every gap judged.
 
-    python audio.py CALLER-ADDRESS CALLEE-ADDRESS FILE
+    python audio.py FILE GAP CALLER-ADDRESS CALLEE-ADDRESS TEAMS-ADDRESS
 
-Orders come as JSON lines on stdin: ``{"add": [stream, side, host, port]}``, ``{"drop": stream}``,
-``{"phase": NAME}``. When stdin ends, FILE gets what was found in each phase.
+Orders come as JSON lines on stdin: ``{"phase": NAME}``, and ``{"add": [stream, side, host, port,
+key it is sent with, key it comes with]}``; an empty key is RTP in the clear, others are SRTP. When
+stdin ends, FILE gets what was found in each phase. GAP is the silence that counts, in ms.
 
 A packet carries its number and the time it was sent; the kernel's time stamp says when it came.
 So a gap is what passed between two packets of one stream at the receiver, whenever this program
@@ -12,6 +13,7 @@ read them. What the sender itself was late is known as well and told apart.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import json
@@ -24,13 +26,16 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from orchestrator.lab import srtp
+
+SIDES = ("caller", "callee", "teams")
 PORT = 40000
 EVERY = 20_000_000
 """Nanoseconds between two packets of a stream."""
-GAP = 60_000_000
 SO_TIMESTAMPNS = 35
 HEAD = struct.Struct("!BBHIIQI")
 """RTP header; then the time it was sent, and the packet's whole number."""
+PAYLOAD = 8
 FILL = b"\xd5" * 148
 TICK = 0.001
 MOST_EVENTS = 40
@@ -44,13 +49,15 @@ class Found:
     received: int = 0
     lost: int = 0
     gaps: int = 0
-    """Of more than 60 ms where the sender was on time."""
+    """Where the sender was on time."""
     own_gaps: int = 0
-    """Of more than 60 ms that the sender made itself."""
+    """That the sender made itself."""
     longest: int = 0
     own_longest: int = 0
     latest: int = 0
     """The most that a packet was sent too late."""
+    forged: int = 0
+    """Packets that came under another key than the one in the SDP."""
     late: int = 0
     """Packets sent more than 20 ms too late."""
     events: list = field(default_factory=list)
@@ -59,11 +66,14 @@ class Found:
 class Stream:
     """One direction of one call."""
 
-    def __init__(self, number: int, side: int, where: tuple[str, int], due: int) -> None:
-        self.number = number
-        self.side = side
-        self.where = where
-        self.due = due
+    def __init__(self, order: list, now: int) -> None:
+        self.number, self.side, host, port, key, other = order
+        self.where = (host, port)
+        # Streams do not beat in step: each has a place of its own in the 20 ms.
+        shift = self.number * 7919 % 200 * (EVERY // 200)
+        self.due = now // EVERY * EVERY + EVERY + shift
+        self.protect = srtp.Context(base64.b64decode(key)).protect if key else None
+        self.unprotect = srtp.Context(base64.b64decode(other)).unprotect if other else None
         self.sent = 0
         self.expected = 0
         self.came = 0
@@ -73,7 +83,8 @@ class Stream:
 class Audio:
     """All streams, both sockets, one loop."""
 
-    def __init__(self, addresses: list[str]) -> None:
+    def __init__(self, addresses: list[str], gap: int) -> None:
+        self.gap = gap * 1_000_000
         self.streams: dict[int, Stream] = {}
         self.found: dict[str, Found] = {}
         self.now = Found()
@@ -111,13 +122,8 @@ class Audio:
 
     def _obey(self, order: dict) -> None:
         if "add" in order:
-            number, side, host, port = order["add"]
-            # Streams do not beat in step: each has a place of its own in the 20 ms.
-            shift = number * 7919 % 200 * (EVERY // 200)
-            due = time.monotonic_ns() // EVERY * EVERY + EVERY + shift
-            self.streams[number] = Stream(number, side, (host, port), due)
-        elif "drop" in order:
-            self.streams.pop(order["drop"], None)
+            stream = Stream(order["add"], time.monotonic_ns())
+            self.streams[stream.number] = stream
         else:
             self.now = self.found.setdefault(order["phase"], Found())
 
@@ -131,11 +137,14 @@ class Audio:
                 found.late += late > EVERY
                 count = stream.sent
                 head = HEAD.pack(
-                    *(0x80, 8, count & 0xFFFF, count * 160 & 0xFFFFFFFF, stream.number),
+                    *(0x80, PAYLOAD, count & 0xFFFF, count * 160 & 0xFFFFFFFF, stream.number),
                     *(time.monotonic_ns(), count),
                 )
+                packet = head + FILL
+                if stream.protect:
+                    packet = stream.protect(packet)
                 with contextlib.suppress(BlockingIOError):
-                    self.sockets[stream.side].sendto(head + FILL, stream.where)
+                    self.sockets[stream.side].sendto(packet, stream.where)
                 stream.sent += 1
                 stream.due += EVERY
                 found.sent += 1
@@ -151,19 +160,23 @@ class Audio:
                 self._judge(data, seconds * 1_000_000_000 + nanoseconds)
 
     def _judge(self, data: bytes, came: int) -> None:
-        if len(data) != 172:
-            return
-        number, left, count = HEAD.unpack_from(data)[4:]
-        stream = self.streams.get(number)
-        if stream is None:
+        stream = self.streams.get(int.from_bytes(data[8:12], "big"))
+        if stream is None or data[1] & 0x7F != PAYLOAD:
             return
         found = self.now
+        if stream.unprotect:
+            try:
+                data = stream.unprotect(data)
+            except srtp.SrtpError:
+                found.forged += 1
+                return
+        left, count = HEAD.unpack_from(data)[5:]
         found.received += 1
         if stream.came:
             found.lost += count - stream.expected
             gap = came - stream.came
             own = left - stream.left - EVERY * (count - stream.expected + 1)
-            if gap > GAP:
+            if gap > self.gap:
                 self._note(stream, gap, own, came)
             elif gap > found.longest:
                 found.longest = gap
@@ -171,7 +184,7 @@ class Audio:
 
     def _note(self, stream: Stream, gap: int, own: int, came: int) -> None:
         found = self.now
-        if gap - own > GAP:
+        if gap - own > self.gap:
             found.gaps += 1
             found.longest = max(found.longest, gap)
         else:
@@ -183,11 +196,11 @@ class Audio:
 
 
 def main() -> None:
-    _, caller, callee, file = sys.argv
+    _, file, gap, *addresses = sys.argv
     with contextlib.suppress(PermissionError):
         os.nice(-5)
     gc.disable()
-    audio = Audio([caller, callee])
+    audio = Audio(addresses, int(gap))
     audio.run()
     Path(file).write_text(json.dumps({name: asdict(each) for name, each in audio.found.items()}))
 

@@ -2,8 +2,7 @@
 
     python generator.py FOLDER PLAN
 
-PLAN is a JSON object: rate, standing, talking, ring, hold, period, and the addresses. Orders come
-as lines on stdin: ``fill``, ``phase NAME``, ``wait`` (no new calls until the short ones are over),
+PLAN is a JSON object, machine.plan_of(). Orders come as lines on stdin: ``fill``, ``phase NAME``,
 ``end`` (hang up everything). Each is answered by a line on stdout when it is done. What became of
 every call goes to FOLDER/load.json after ``end``.
 """
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import agent
 import audio
+import ends
 
 AT_A_TIME = 50
 """Calls a second that are set up or taken down when the standing ones come and go."""
@@ -40,20 +40,26 @@ class Phase:
         self.began = time.time()
         self.seconds = 0.0
         self.counts: Counter[str] = Counter()
-        self.delays: list[float] = []
+        self.delays: dict[str, list[float]] = {"carrier": [], "teams": []}
         self.events: list[dict] = []
         self.latest = 0.0
 
     def told(self) -> dict:
-        cuts = statistics.quantiles(self.delays, n=100) if len(self.delays) > 1 else [0.0] * 99
-        delays = {"median": cuts[49], "p99": cuts[98], "max": max(self.delays, default=0.0)}
         return {
+            "began": self.began,
             "seconds": self.seconds,
             "counts": dict(self.counts),
-            "delay_ms": {name: value * 1000 for name, value in delays.items()},
+            "delay_ms": {source: spread(delays) for source, delays in self.delays.items()},
             "latest_ms": self.latest * 1000,
             "events": self.events,
         }
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """Median, 99th in a hundred and the longest, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100) if len(seconds) > 1 else [0.0] * 99
+    longest = max(seconds, default=0.0)
+    return {"median": cuts[49] * 1e3, "p99": min(cuts[98], longest) * 1e3, "max": longest * 1e3}
 
 
 class Load:
@@ -68,38 +74,39 @@ class Load:
         self.numbers = itertools.count(1)
         self.standing: list[agent.Call] = []
         self.short: set[str] = set()
-        self.placing: asyncio.Task[None] | None = None
-        self.asking: asyncio.Task[None] | None = None
-        self.agent = agent.Agent(
-            caller=plan["caller"],
-            callee=plan["callee"],
-            dialled=plan["dialled"],
-            tell=self._tell,
-            fail=self._fail,
-        )
+        self.tasks: list[asyncio.Task[None]] = []
+        self.agent = agent.Agent(dialled=plan["dialled"], tell=self._tell, fail=self._fail)
+        self.teams = ends.TeamsEnd(self.agent, plan["teams"], folder)
+        self.agent.callee = ends.UdpEnd(self.agent, plan["callee"])
+        self.agent.callers = {
+            "carrier": ends.UdpEnd(self.agent, plan["caller"]),
+            "teams": self.teams,
+        }
         beside = str(Path(__file__).with_name("audio.py"))
-        words = (beside, plan["caller"], plan["callee"], str(folder / "audio.json"))
+        words = (
+            beside,
+            str(folder / "audio.json"),
+            str(plan["gap"]),
+            *(plan[s] for s in audio.SIDES),
+        )
         self.audio = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE)
 
     # -- accounts -----------------------------------------------------------------------------
 
-    def _tell(self, what: str, count: int) -> None:
-        self.phase.counts[what] += count
+    def _tell(self, what: str) -> None:
+        self.phase.counts[what] += 1
 
     def _fail(self, call: agent.Call, why: str) -> None:
-        is_new = call.state in ("dialling", "ringing")
         # A set-up counts where it was dialled, a lost dialog where it was found out.
-        phase = self.phases[call.phase] if is_new else self.phase
-        what = "failed" if is_new else "lost"
+        phase = self.phases[call.phase] if call.is_new else self.phase
+        what = "failed" if call.is_new else "lost"
         phase.counts[what] += 1
-        if is_new and call.state == "ringing":
-            phase.counts["failed_ringing"] += 1
-        if call.kind == "standing" and not is_new:
-            phase.counts["lost_standing"] += 1
+        phase.counts[f"{call.source}_{what}"] += 1
+        phase.counts[f"{call.kind}_{call.state}_failed"] += 1
         if len(phase.events) < MOST_EVENTS:
             dialled = time.time() - (time.monotonic() - call.dialled)
-            told = {"at": time.time(), "dialled": dialled, "what": why, "call": call.kind}
-            phase.events.append(told)
+            told = {"at": time.time(), "dialled": dialled, "what": why}
+            phase.events.append({**told, "call": f"{call.kind} of {call.source}"})
 
     # -- orders -------------------------------------------------------------------------------
 
@@ -109,8 +116,6 @@ class Load:
             await self._fill()
         elif words[0] == "phase":
             self._enter(words[1])
-        elif words[0] == "wait":
-            await self._wait()
         else:
             await self._end()
 
@@ -120,26 +125,25 @@ class Load:
         self.name = name
         self.phase = self.phases.setdefault(name, Phase())
         self._order({"phase": name})
-        if self.placing is None:
-            self.placing = asyncio.create_task(self._place())
-        if self.asking is None:
-            self.asking = asyncio.create_task(self._ask())
+        if not self.tasks:
+            places = [self._place(s, self.plan["rate"][s]) for s in self.agent.callers]
+            self.tasks = [asyncio.create_task(each) for each in (*places, self._ask())]
 
     async def _fill(self) -> None:
-        """Set up the calls that stand; the first of them talk."""
-        for number in range(self.plan["standing"]):
-            talks = number < self.plan["talking"]
-            call = agent.Call(
-                *(f"s{number}@load", "standing", self.name, 0.0),
-                port=audio.PORT if talks else agent.SILENT_PORT,
-                when_up=self._talk if talks else None,
-            )
-            self.standing.append(call)
-            self.agent.dial(call)
-            await asyncio.sleep(1 / AT_A_TIME)
-        await self._until(
-            lambda: all(call.state not in ("dialling", "ringing") for call in self.standing)
-        )
+        """Set up the calls that stand; the first of each source talk."""
+        self.dialling = asyncio.create_task(self.teams.dial())
+        for source in self.agent.callers:
+            for number in range(self.plan["standing"][source]):
+                talks = number < self.plan["talking"][source]
+                call = agent.Call(
+                    *(f"s{len(self.standing)}@load", source, "standing", self.name, 0.0),
+                    port=audio.PORT if talks else agent.SILENT_PORT,
+                    when_up=self._talk if talks else None,
+                )
+                self.standing.append(call)
+                self.agent.dial(call)
+                await asyncio.sleep(1 / AT_A_TIME)
+        await self._until(lambda: not any(call.is_new for call in self.standing))
 
     @staticmethod
     async def _until(true: Callable[[], bool]) -> None:
@@ -150,37 +154,40 @@ class Load:
             await asyncio.sleep(POLL)
 
     def _talk(self, call: agent.Call) -> None:
-        number = self.standing.index(call)
-        for side in (0, 1):
-            self._order({"add": [number * 2 + side, side, *call.media[side]]})
+        """Let both ends of a call send audio; towards Teams it is encrypted."""
+        stream = self.standing.index(call) * 2
+        own = self.teams.key if call.source == "teams" else ""
+        side = audio.SIDES.index("teams" if call.source == "teams" else "caller")
+        self._order({"add": [stream, side, *call.media[0], own, ""]})
+        self._order({"add": [stream + 1, 1, *call.media[1], "", call.sbc_key]})
 
     def _order(self, order: dict) -> None:
         assert self.audio.stdin
         self.audio.stdin.write(json.dumps(order).encode() + b"\n")
         self.audio.stdin.flush()
 
-    async def _place(self) -> None:
+    async def _place(self, source: str, rate: float) -> None:
         """New calls by the clock, whatever becomes of those before."""
         due = time.monotonic()
-        while True:
-            due += 1 / self.plan["rate"]
+        while rate:
+            due += 1 / rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.phase.latest = max(self.phase.latest, time.monotonic() - due)
-            number = next(self.numbers)
             call = agent.Call(
-                *(f"n{number}@load", "new", self.name, self.plan["ring"]),
+                *(f"n{next(self.numbers)}@load", source, "new", self.name, self.plan["ring"]),
                 when_up=self._up,
                 when_over=self._over,
             )
             self.short.add(call.call_id)
             self.phase.counts["dialled"] += 1
+            self.phase.counts[f"{source}_dialled"] += 1
             self.agent.dial(call)
 
     def _up(self, call: agent.Call) -> None:
         phase = self.phases[call.phase]
         phase.counts["connected"] += 1
-        phase.delays.append(call.setup)
-        by_callee = bool(int(call.call_id[1:].partition("@")[0]) % 2)
+        phase.delays[call.source].append(call.setup)
+        by_callee = bool(int(call.name[1:]) % 2)
         loop = asyncio.get_running_loop()
         loop.call_later(self.plan["hold"], lambda: self.agent.hang_up(call, by_callee=by_callee))
 
@@ -199,18 +206,11 @@ class Load:
                 else:
                     self.agent.ask(call, "OPTIONS", by_callee=True)
 
-    async def _wait(self) -> None:
-        if self.placing:
-            self.placing.cancel()
-            self.placing = None
-        await self._until(lambda: not self.short)
-
     async def _end(self) -> None:
         """Hang up, and write down what was found."""
-        await self._wait()
-        if self.asking:
-            self.asking.cancel()
-        await asyncio.sleep(1)
+        for task in self.tasks:
+            task.cancel()
+        await self._until(lambda: not self.short)
         assert self.audio.stdin
         self.audio.stdin.close()
         self.audio.wait(timeout=10)
@@ -219,10 +219,9 @@ class Load:
             await asyncio.sleep(1 / AT_A_TIME / 2)
         await self._until(lambda: all(call.state != "ending" for call in self.standing))
         self.phase.seconds = time.time() - self.phase.began
-        states = Counter(call.state for call in self.standing)
         told = {
             "phases": {name: phase.told() for name, phase in self.phases.items()},
-            "standing": dict(states),
+            "standing": dict(Counter(call.state for call in self.standing)),
             "short_left": len(self.short),
             "audio": json.loads((self.folder / "audio.json").read_text()),
         }
@@ -231,6 +230,7 @@ class Load:
 
 async def main(folder: Path, plan: dict) -> None:
     load = Load(folder, plan)
+    await load.teams.listen()
     print("ready", flush=True)
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

@@ -22,14 +22,19 @@ def table(found: dict) -> str:
             words: [str(phase["counts"].get(key, 0)) for phase in phases]
             for words, key in (
                 ("set-ups tried", "dialled"),
+                ("  of these from Teams", "teams_dialled"),
                 ("set-ups failed", "failed"),
                 ("requests in dialogs", "in_dialog"),
                 ("dialogs lost", "lost"),
                 ("messages sent again", "repeats"),
+                ("TLS connections that ended", "connections_ended"),
             )
         },
         **{
-            f"set-up delay, {key}": [f"{phase['delay_ms'][key]:.1f} ms" for phase in phases]
+            f"set-up delay {source}, {key}": [
+                f"{phase['delay_ms'][source][key]:.1f} ms" for phase in phases
+            ]
+            for source in ("carrier", "teams")
             for key in ("median", "p99", "max")
         },
         **{
@@ -37,7 +42,8 @@ def table(found: dict) -> str:
             for words, key in (
                 ("RTP packets sent", "sent"),
                 ("RTP packets lost", "lost"),
-                ("gaps over 60 ms", "gaps"),
+                ("SRTP packets under a wrong key", "forged"),
+                (f"gaps over {found['plan']['gap']} ms", "gaps"),
                 ("  made by the sender itself", "own_gaps"),
             )
         },
@@ -52,7 +58,7 @@ def table(found: dict) -> str:
 def _ratios(phases: list[dict]) -> list[str]:
     lines = []
     for key in ("median", "p99"):
-        without, under = (phase["delay_ms"][key] for phase in phases)
+        without, under = (phase["delay_ms"]["carrier"][key] for phase in phases)
         if without:
             lines.append(f"  set-up delay, {key}: {under / without:.2f} times that of control")
     return lines
@@ -87,7 +93,7 @@ def faults(found: dict) -> list[str]:
         for key, words in (("failed", "set-ups failed"), ("lost", "dialogs were lost"))
         if phase["counts"].get(key)
     ]
-    over, calls = found["standing"].get("over", 0), found["plan"]["standing"]
+    over, calls = found["standing"].get("over", 0), sum(found["plan"]["standing"].values())
     if over != calls:
         wrong.append(f"{over} of {calls} standing calls ended as they should")
     if found["short_left"]:
@@ -100,9 +106,12 @@ def _faults_of_audio(found: dict) -> list[str]:
     for name in PHASES:
         each = found["audio"][name]
         if each["gaps"]:
-            wrong.append(f"{name}: {each['gaps']} gaps of more than 60 ms")
+            wrong.append(f"{name}: {each['gaps']} gaps of more than {found['plan']['gap']} ms")
+        if each["forged"]:
+            wrong.append(f"{name}: {each['forged']} SRTP packets came under a wrong key")
         # Two directions of each call, 50 packets a second; the sender may have been late.
-        least = found["plan"]["talking"] * 100 * found["phases"][name]["seconds"] * 0.9
+        talking = sum(found["plan"]["talking"].values())
+        least = talking * 100 * found["phases"][name]["seconds"] * 0.9
         if each["received"] < least:
             wrong.append(f"{name}: only {each['received']} packets came, not {least:.0f}")
         if not found["phases"][name]["counts"].get("connected"):
@@ -132,7 +141,7 @@ def _events(found: dict) -> list[str]:
         f"{during(found, event['at'])}"
         for name, each in found["audio"].items()
         for event in each["events"][:MOST_SHOWN]
-        if event["ms"] - event["sender_ms"] > 60
+        if event["ms"] - event["sender_ms"] > found["plan"]["gap"]
     ]
     return lines
 

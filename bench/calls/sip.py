@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SBC = "192.0.2.10"
+SBC, SBC_TEAMS, FQDN = "192.0.2.10", "203.0.113.10", "sbc.example.com"
 COPIED = ("via", "from", "call-id", "cseq", "record-route")
 ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS"
 
@@ -54,9 +54,18 @@ def audio(text: str) -> tuple[str, int]:
     return place[1], int(port[1])
 
 
-def sdp(address: str, port: int) -> str:
+def srtp_key(text: str) -> str:
+    """The key of who sent this SDP, in base64; empty where audio is not encrypted."""
+    found = re.search(r"AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/]{40})", text)
+    return found[1] if found else ""
+
+
+def sdp(address: str, port: int, *, key: str = "") -> str:
     lines = ("v=0", f"o=- 1 1 IN IP4 {address}", "s=-", f"c=IN IP4 {address}", "t=0 0")
-    voice = (f"m=audio {port} RTP/AVP 8", "a=rtpmap:8 PCMA/8000", "a=ptime:20")
+    kind = "RTP/SAVP" if key else "RTP/AVP"
+    voice = [f"m=audio {port} {kind} 8", "a=rtpmap:8 PCMA/8000", "a=ptime:20"]
+    if key:
+        voice.append(f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}")
     return "".join(f"{line}\r\n" for line in (*lines, *voice))
 
 
@@ -93,7 +102,8 @@ def refusal_ack(request: str, reply: str) -> str:
 class Side:
     """What one side of a dialog knows of it."""
 
-    address: str
+    via: str
+    contact: str
     local: str
     """Our From or To: URI with tag."""
     remote: str
@@ -107,7 +117,7 @@ class Side:
         self.cseq += method != "ACK"
         lines = [
             f"{method} {self.target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.address}:5060;branch=z9hG4bK{mark}",
+            f"Via: SIP/2.0/{self.via};branch=z9hG4bK{mark}",
             "Max-Forwards: 70",
             *(f"Route: {route}" for route in self.routes),
             f"From: {self.local}",
@@ -116,7 +126,7 @@ class Side:
             f"CSeq: {self.cseq} {method}",
         ]
         if method == "INVITE":
-            lines += [f"Contact: <sip:load@{self.address}:5060>", ALLOW]
+            lines += [f"Contact: <{self.contact}>", ALLOW]
         if body:
             lines.append("Content-Type: application/sdp")
         return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])
