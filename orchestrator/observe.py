@@ -6,9 +6,7 @@ Nothing is changed in here. An engine that is down or silent is something observ
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +25,6 @@ from orchestrator.host import access, notes, process, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
-
-_SAMPLED_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -142,8 +138,7 @@ def _see_kamailio(
         timer = wanted.answer_seconds(generation)
         skeleton = kamailio.running_skeleton(machine.rpc, timer=timer)
         ours = skeleton == generation.skeleton
-        with suppress(kamailio_rpc.AnswerTooLarge):
-            held = kamailio.destinations(machine.rpc)
+        held = kamailio.destinations(machine.rpc) if ours else None
         differing = tuple(_differing(machine, generation, frozenset(loaded))) if ours else ()
     except errors.EngineSilent:
         return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
@@ -165,9 +160,8 @@ def _differing(
 ) -> Iterator[str]:
     """Paths of what Kamailio was made to read and does not hold; other files need no look."""
     for file in _read_back(generation):
-        with suppress(kamailio_rpc.AnswerTooLarge):
-            if (file.path, file.digest) in loaded and not _holds(machine, generation, file):
-                yield file.path
+        if (file.path, file.digest) in loaded and not _holds(machine, generation, file):
+            yield file.path
 
 
 def _see_rtpengine(machine: Machine) -> plan.RtpengineSeen:
@@ -295,45 +289,24 @@ def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.date
 # -- after a change -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """What the running engines hold, compared with what was written.
-
-    Attributes:
-        differences: Where it is something else, as sentences.
-        unseen: What could not be compared, as sentences.
-    """
-
-    differences: tuple[str, ...]
-    unseen: tuple[str, ...] = ()
-
-
-def read_back(machine: Machine, generation: generations.Generation) -> ReadBack:
-    """Ask the running engines what they hold.
+def read_back(machine: Machine, generation: generations.Generation) -> tuple[str, ...]:
+    """Ask the running engines what they hold -> where it is something else, as sentences.
 
     Raises:
         EngineSilent: An engine does not answer.
     """
     found: list[str] = []
-    unseen: list[str] = []
     if kamailio.running_skeleton(machine.rpc) != generation.skeleton:
         found.append("Kamailio runs another configuration than the one written")
     lost = wanted.sockets(generation) - kamailio.read_sockets(machine.rpc)
     if lost:
         found.append(f"Kamailio does not listen on {', '.join(sorted(lost))}")
-    try:
-        found += _destination_differences(machine, generation)
-    except kamailio_rpc.AnswerTooLarge:
-        count = len(wanted.destinations(generation))
-        unseen.append(f"Kamailio's {count} destinations are too many to be read back")
+    found += _destination_differences(machine, generation)
     for file in _read_back(generation):
-        try:
-            if not _holds(machine, generation, file):
-                found.append(f"Kamailio holds something else than {file.path}")
-        except kamailio_rpc.AnswerTooLarge:
-            unseen.append(f"Kamailio holds too much of {file.path} for it to be read back")
+        if not _holds(machine, generation, file):
+            found.append(f"Kamailio holds something else than {file.path}")
     machine.media.ping()
-    return ReadBack(tuple(found), tuple(unseen))
+    return tuple(found)
 
 
 def _destination_differences(
@@ -359,21 +332,11 @@ def _read_back(generation: generations.Generation) -> tuple[generations.File, ..
 
 
 def _holds(machine: Machine, generation: generations.Generation, file: generations.File) -> bool:
-    """Whether Kamailio holds what the file says, no row more and none less.
-
-    A table too large for one answer is compared by its size and its first rows.
-    """
+    """Whether Kamailio holds what the file says, no row more and none less."""
     if file.effect is generations.Effect.ADDRESSES_RELOAD:
         held = {astuple(held) for held in kamailio.allowed_addresses(machine.rpc)}
         return held == wanted.addresses(generation)
     if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
         told = {each.row for each in kamailio_uac.held(machine.rpc)}
         return told == wanted.registrations(generation)
-    rows = dict(wanted.table_rows(file))
-    try:
-        return kamailio.table_rows(machine.rpc, file.table) == rows
-    except kamailio_rpc.AnswerTooLarge:
-        return kamailio.table_size(machine.rpc, file.table) == len(rows) and all(
-            kamailio.table_value(machine.rpc, file.table, key) == value
-            for key, value in itertools.islice(rows.items(), _SAMPLED_ROWS)
-        )
+    return kamailio.table_rows(machine.rpc, file.table) == dict(wanted.table_rows(file))

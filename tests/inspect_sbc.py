@@ -51,7 +51,7 @@ def read_back(state: str, run: str) -> object:
     name = machine.store.current()
     stored = machine.store.load(name) if name else None
     assert stored
-    differences = observe.read_back(machine, stored.generation).differences
+    differences = observe.read_back(machine, stored.generation)
     address, port, host = wanted.teams_listener(stored.generation)
     installed = observe.see_installed_certificate(machine).installed
     assert installed

@@ -72,24 +72,18 @@ class Change:
                 doing[step.kind](step)
                 shown.note("; ".join(filter(None, (step.reason, step.cost))))
 
-    def read_back(self) -> tuple[str, ...]:
-        """Ask engines and wire what they hold; a difference is a failure.
-
-        Returns:
-            What could not be compared, as sentences.
-        """
+    def read_back(self) -> None:
+        """Ask engines and wire what they hold; a difference is a failure."""
         with self._progress.step("verify", "engines hold what was written") as step:
-            held = observe.read_back(self._machine, self._generation)
-            if held.differences:
+            if found := observe.read_back(self._machine, self._generation):
                 raise errors.EngineRefused(
                     "the engines do not hold what was written",
-                    words="\n".join(held.differences),
+                    words="\n".join(found),
                     hint="see DNS on this machine when a name is missing, else the engines' logs",
                 )
             step.note(f"{len(wanted.destinations(self._generation))} destinations")
         with self._progress.step("verify", "served certificate is the one on disk") as step:
             step.note(f"serial {self._served_serial():x}")
-        return held.unseen
 
     def _served_serial(self) -> int:
         installed = observe.see_installed_certificate(self._machine).installed

@@ -123,7 +123,7 @@ def run(
                 name=goal.name if goal.stored else None,
             )
             doing.carry_out(todo)
-            unseen = doing.read_back()
+            doing.read_back()
             questions = verify.find_questions(
                 old.generation if old else None, goal.generation, todo, teams_answered=answers
             )
@@ -134,7 +134,7 @@ def run(
         except BaseException as failure:
             back.go_back(machine, progress, facts, served, failure)
             raise
-        notes.extend((*unseen, *silent))
+        notes.extend(silent)
         try:
             journal.clear(machine.state)
         except errors.HostError as failure:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.engines import kamailio, kamailio_rpc
+from orchestrator.engines import kamailio
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks, wanted
 
@@ -68,8 +68,6 @@ def teams_answers(machine: observe.Machine, old: generations.Generation | None) 
         return False
     try:
         states = {held.uri: held.state for held in kamailio.destinations(machine.rpc)}
-    except kamailio_rpc.AnswerTooLarge:
-        states = {}
     except errors.EngineError:
         return False
     for probe in wanted.probes(old):

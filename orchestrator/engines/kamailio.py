@@ -201,10 +201,7 @@ def reload_tls(rpc: kamailio_rpc.Rpc, leaf: str) -> None:
 def destinations(rpc: kamailio_rpc.Rpc) -> tuple[Destination, ...]:
     """Every destination Kamailio holds, sorted; none is an empty tuple.
 
-    The short answer leaves the attributes out: about 650 destinations fit a datagram then.
-
-    Raises:
-        AnswerTooLarge: There are so many that the answer does not fit a datagram.
+    The short answer leaves the attributes out.
     """
     try:
         result = rpc.call("dispatcher.list", "short")
@@ -233,15 +230,9 @@ def _parts(value: kamailio_rpc.Json, key: str) -> Iterator[dict[str, kamailio_rp
 
 
 def table_rows(rpc: kamailio_rpc.Rpc, table: str) -> dict[str, str] | None:
-    """Every key and value of an htable; None when there is no such table.
-
-    Raises:
-        AnswerTooLarge: It has so many rows that the answer does not fit a datagram.
-    """
+    """Every key and value of an htable; None when there is no such table."""
     try:
         result = rpc.call("htable.dump", table)
-    except kamailio_rpc.AnswerTooLarge:
-        raise
     except errors.EngineRefused:
         return None
     return {
@@ -251,22 +242,10 @@ def table_rows(rpc: kamailio_rpc.Rpc, table: str) -> dict[str, str] | None:
     }
 
 
-def table_size(rpc: kamailio_rpc.Rpc, table: str) -> int:
-    """How many rows an htable has; none when there is no such table."""
-    result = rpc.call("htable.stats")
-    for entry in result if isinstance(result, list) else [result]:
-        if isinstance(entry, dict) and entry.get("name") == table:
-            return int(str(entry.get("all", 0)))
-    return 0
-
-
 def allowed_addresses(rpc: kamailio_rpc.Rpc) -> frozenset[Allowed]:
     """The source addresses Kamailio lets in.
 
     It keeps single addresses and networks apart, and this puts them together again.
-
-    Raises:
-        AnswerTooLarge: There are so many that the answer does not fit a datagram.
     """
     found: set[Allowed] = set()
     for method in ("permissions.addressDump", "permissions.subnetDump"):

@@ -1,28 +1,34 @@
-"""Kamailio's JSON-RPC over its unix datagram socket; the only door to jsonrpclib.
+"""Kamailio's JSON-RPC over a unix datagram socket and FIFOs; the only door to jsonrpclib.
 
 What facts/engines.md section 1 found, and what follows from it here:
 
-1. The socket's file mode is the authentication; a caller binds a path of its own, or there is no
-   way for the answer. It lies in a directory of ours, and is given to whom the answer comes from:
-   where Kamailio runs as a user of its own, it could not write to it.
-2. A request is one datagram of at most 65,456 bytes, an answer one of at most 131,072 (both
-   generations, measured). A larger answer is never sent, so every call has a time limit. Behind
-   a question whose answer may grow a second, small one is sent; when only that is answered, the
-   first answer was too large. One worker answers in order, so this tells "too large" from
-   "silent" for sure and at once.
+1. The file modes are the authentication; a caller makes a socket or a FIFO of its own, or there
+   is no way for the answer. It lies in a directory of ours, where nobody else can put one in its
+   place, and is given to whom the answer comes from: where Kamailio runs as a user of its own, it
+   could not write to it. Its own FIFO lies in its directory, so what is opened there is looked at
+   before it is written to: an engine that was taken over may have put something else there.
+2. Over the socket a request is one datagram of at most 65,456 bytes, an answer one of at most
+   131,072 (both generations, measured), and a larger answer is never sent. A question whose
+   answer grows with the site goes to Kamailio's FIFO instead, and is answered there without a
+   limit, by a process of its own: the RPC worker is not kept busy.
 3. Some methods end the server (``core.kill``, ``modparam.list``): what is not on the list below
    is not sent.
-4. One worker answers, and overlapping reloads corrupt memory: reloads hold a lock. Kamailio
-   refuses a second reload within five seconds ("ongoing reload"): waited for and tried again.
+4. Overlapping reloads corrupt memory: reloads hold a lock, and who asks at the FIFO shares it,
+   so that nothing is listed while it is replaced. Kamailio refuses a second reload within five
+   seconds ("ongoing reload"): waited for and tried again.
+5. Every call has a time limit.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import json
 import os
+import select
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,8 +40,14 @@ from jsonrpclib import jsonrpc
 
 from orchestrator import errors
 
-LARGEST_ANSWER = 131_072
-"""Bytes of the largest answer Kamailio sends."""
+LARGEST_DATAGRAM = 131_072
+"""Bytes of the largest answer Kamailio sends over its socket."""
+
+FIFO = "kamailio.fifo"
+"""Kamailio's FIFO, beside its socket."""
+
+_LARGEST_ANSWER = 1 << 27
+_PIECE = 1 << 16
 
 RELOADS = frozenset(
     {"dispatcher.reload", "htable.reload", "permissions.addressReload", "tls.reload"}
@@ -83,11 +95,11 @@ _GROWING = frozenset(
         "uac.reg_dump",
     }
 )
-"""Methods whose answer grows with the site."""
+"""Methods whose answer grows with the site; they are asked at the FIFO."""
 
-_FENCE = "sbcctl-fence"
 _RELOAD_PATIENCE = 12.0
 _RELOAD_PAUSE = 0.5
+_GROWING_PATIENCE = 10.0
 _PATH_LIMIT = 107
 _numbers = itertools.count(1)
 
@@ -95,67 +107,109 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 """What JSON can hold."""
 
 
-class AnswerTooLarge(errors.EngineRefused):
-    """Kamailio has an answer, but no datagram can carry it."""
+class _Transport:
+    """What jsonrpclib wants of a transport beside ``request``."""
+
+    def push_headers(self, headers: object) -> None:
+        """There are no headers."""
+
+    def pop_headers(self, headers: object) -> None:
+        """There are no headers."""
+
+    def close(self) -> None:
+        """Each request closes what it opened."""
 
 
-class _Unsent(Exception):
-    """The answer to the fence came, and none to the question before it."""
+class _Datagram(_Transport):
+    """One request, one answer, on a socket of our own."""
 
-
-class _Datagram:
-    """A transport for jsonrpclib: one request, one answer, on a socket of our own."""
-
-    def __init__(self, path: Path, folder: Path, timeout: float, *, fenced: bool) -> None:
+    def __init__(self, path: Path, folder: Path, timeout: float) -> None:
         self._path = path
         self._folder = folder
         self._timeout = timeout
-        self._fenced = fenced
-
-    def push_headers(self, headers: object) -> None:
-        """There are no headers in a datagram."""
-
-    def pop_headers(self, headers: object) -> None:
-        """There are no headers in a datagram."""
-
-    def close(self) -> None:
-        """Each request closes its own socket."""
 
     def request(self, host: object, handler: object, request_body: str, verbose: object) -> str:
-        """Send the request and return the answer; OSError, _Unsent go to the caller."""
+        """Send the request and return the answer; OSError goes to the caller."""
         del host, handler, verbose
         own = self._folder / f".rpc-{os.getpid()}-{next(_numbers)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
             asking.settimeout(self._timeout)
             try:
                 asking.bind(str(own))
-                if (owner := self._path.lstat().st_uid) != os.geteuid():
-                    os.chown(own, owner, -1)
+                _hand_over(own, self._path)
                 asking.connect(str(self._path))
                 asking.send(request_body.encode())
-                if self._fenced:
-                    asking.send(_fence())
-                answer = asking.recv(LARGEST_ANSWER + 1).decode("utf-8", "replace")
-                if self._fenced:
-                    if _is_fence(answer):
-                        raise _Unsent
-                    asking.recv(LARGEST_ANSWER + 1)
-                return answer
+                return asking.recv(LARGEST_DATAGRAM + 1).decode("utf-8", "replace")
             finally:
                 with suppress(FileNotFoundError):
                     own.unlink()
 
 
-def _fence() -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "method": "core.uptime", "id": _FENCE}).encode()
+class _Fifo(_Transport):
+    """One request through Kamailio's FIFO, one answer of any size through a FIFO of our own."""
+
+    def __init__(self, path: Path, folder: Path, timeout: float) -> None:
+        self._path = path
+        self._folder = folder
+        self._timeout = timeout
+
+    def request(self, host: object, handler: object, request_body: str, verbose: object) -> str:
+        """Send the request and return the answer; OSError goes to the caller."""
+        del host, handler, verbose
+        # No dot: Kamailio opens no name that has one.
+        own = self._folder / f"rpc-{os.getpid()}-{next(_numbers)}"
+        end = time.monotonic() + self._timeout
+        try:
+            os.mkfifo(own, 0o600)
+            _hand_over(own, self._path)
+            answering = os.open(own, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                self._send({**json.loads(request_body), "reply_name": own.name})
+                return _read_all(answering, end).decode("utf-8", "replace")
+            finally:
+                os.close(answering)
+        finally:
+            with suppress(FileNotFoundError):
+                own.unlink()
+
+    def _send(self, question: dict[str, Json]) -> None:
+        """Write it at once: below PIPE_BUF no other question gets in between."""
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            asking = os.open(self._path, flags)
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ELOOP):
+                raise ConnectionRefusedError(error.errno, error.strerror) from error
+            raise
+        try:
+            if not stat.S_ISFIFO(os.fstat(asking).st_mode):
+                raise ConnectionRefusedError(errno.ENXIO, "not a FIFO")
+            os.write(asking, json.dumps(question).encode())
+        except BlockingIOError as error:
+            raise TimeoutError from error
+        finally:
+            os.close(asking)
 
 
-def _is_fence(answer: str) -> bool:
-    try:
-        told = json.loads(answer)
-    except ValueError:
-        return False
-    return isinstance(told, dict) and told.get("id") == _FENCE
+def _hand_over(own: Path, theirs: Path) -> None:
+    """Give what we made for an answer to whom the answer comes from."""
+    if (owner := theirs.lstat().st_uid) != os.geteuid():
+        os.chown(own, owner, -1)
+
+
+def _read_all(answering: int, end: float) -> bytes:
+    """Read until the other side has closed; nobody having opened it yet is waited for."""
+    waiting = select.poll()
+    waiting.register(answering, select.POLLIN)
+    told = bytearray()
+    while waiting.poll(max(0.0, end - time.monotonic()) * 1000):
+        piece = os.read(answering, _PIECE)
+        if not piece:
+            return bytes(told)
+        told += piece
+        if len(told) > _LARGEST_ANSWER:
+            raise ValueError(f"it is larger than {_LARGEST_ANSWER} bytes")
+    raise TimeoutError
 
 
 class Rpc:
@@ -178,16 +232,18 @@ class Rpc:
         Raises:
             ValueError: The method is not on the list: a fault of ours.
             EngineRefused: Kamailio answered no; its words and code are kept.
-            AnswerTooLarge: It has an answer that does not fit a datagram.
             EngineSilent: Nobody listens there, or no answer came in time.
             HostError: The socket may not be used by us.
         """
         if method not in ALLOWED:
             raise ValueError(f"{method} is not on the list of allowed methods")
+        if method in _GROWING:
+            with self._lock(fcntl.LOCK_SH, time.monotonic() + _RELOAD_PATIENCE):
+                return self._ask(method, parameters, timeout or _GROWING_PATIENCE)
         if method not in RELOADS:
             return self._ask(method, parameters, timeout or self.timeout)
         end = time.monotonic() + _RELOAD_PATIENCE
-        with self._reload_lock(end):
+        with self._lock(fcntl.LOCK_EX, end):
             while True:
                 try:
                     return self._ask(method, parameters, timeout or _RELOAD_PATIENCE)
@@ -202,31 +258,26 @@ class Rpc:
                 f"the path {self.path} is too long for a unix socket",
                 hint="use a shorter --run-dir, such as /run/sbcctl",
             )
-        fenced = method in _GROWING
-        transport = _Datagram(self.path, self.folder, timeout, fenced=fenced)
+        path = self.path.with_name(FIFO) if method in _GROWING else self.path
+        transport = (_Fifo if method in _GROWING else _Datagram)(path, self.folder, timeout)
         proxy = jsonrpclib.ServerProxy("http://kamailio", transport=transport)
         try:
             result: Json = getattr(proxy, method)(*parameters)
         except jsonrpc.ProtocolError as error:
             raise _refused(method, error) from error
-        except _Unsent as error:
-            raise AnswerTooLarge(
-                f"Kamailio's answer to {method} is larger than {LARGEST_ANSWER} bytes",
-                hint="Kamailio goes on, but this cannot be read back; the site is very large",
-            ) from error
         except (FileNotFoundError, ConnectionError) as error:
             raise errors.EngineSilent(
-                f"Kamailio does not listen on {self.path}",
+                f"Kamailio does not listen on {path}",
                 hint="it is not running, or runs with another --run-dir",
             ) from error
         except TimeoutError as error:
             raise errors.EngineSilent(
                 f"Kamailio did not answer {method} within {timeout:g} s",
-                hint=f"it is busy or hangs; see its log ({self.path})",
+                hint=f"it is busy or hangs; see its log ({path})",
             ) from error
         except OSError as error:
             raise errors.HostError(
-                f"cannot ask Kamailio through {self.path}: {error.strerror}",
+                f"cannot ask Kamailio through {path}: {error.strerror}",
                 hint="run sbcctl as root, or as a member of the socket's group",
             ) from error
         except (ValueError, TypeError) as error:
@@ -236,7 +287,7 @@ class Rpc:
         return result
 
     @contextmanager
-    def _reload_lock(self, end: float) -> Iterator[None]:
+    def _lock(self, how: int, end: float) -> Iterator[None]:
         path = self.folder / "reload.lock"
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -247,7 +298,7 @@ class Rpc:
         try:
             while True:
                 try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(handle, how | fcntl.LOCK_NB)
                 except BlockingIOError:
                     if time.monotonic() > end:
                         raise errors.LockHeld(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -37,7 +38,45 @@ def test_answers_refusals_and_nothing_left_behind(rpc):
     with pytest.raises(errors.EngineRefused) as caught:
         rpc.call("htable.get", "nothing", "x")
     assert caught.value.words == "500 No such htable"
-    assert list(rpc.path.parent.glob(".rpc-*")) == []
+    with pytest.raises(errors.EngineRefused) as caught:
+        rpc.call("htable.dump", "nothing")
+    assert caught.value.words == "500 No such htable"
+    assert list(rpc.folder.glob("*rpc-*")) == []
+
+
+@pytest.mark.engine
+def test_what_is_no_fifo_of_kamailio_is_not_written_to(rpc, tmp_path):
+    """A file, a link to one, or a FIFO nobody reads in its place: silence, and a file unharmed."""
+    rpc = kamailio_rpc.Rpc(tmp_path / "kamailio.sock", tmp_path, timeout=0.2)
+    fifo = tmp_path / kamailio_rpc.FIFO
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    for make in (lambda: fifo.symlink_to(kept), lambda: os.link(kept, fifo), lambda: mkfifo(fifo)):
+        make()
+        with pytest.raises(errors.EngineSilent, match=r"does not listen on \S+kamailio\.fifo"):
+            rpc.call("dispatcher.list", "short")
+        fifo.unlink()
+    assert kept.read_text() == "kept"
+    assert [path.name for path in tmp_path.glob("*rpc-*")] == []
+
+
+@pytest.mark.engine
+def test_who_is_asked_and_never_answers_is_not_waited_for_without_end(rpc, tmp_path):
+    """A FIFO somebody holds open and does not answer: silence in time."""
+    rpc = kamailio_rpc.Rpc(tmp_path / "kamailio.sock", tmp_path)
+    mkfifo(tmp_path / kamailio_rpc.FIFO)
+    held = os.open(tmp_path / kamailio_rpc.FIFO, os.O_RDWR)
+    began = time.monotonic()
+    try:
+        with pytest.raises(errors.EngineSilent, match=r"did not answer htable\.dump within"):
+            rpc.call("htable.dump", "route", timeout=0.3)
+    finally:
+        os.close(held)
+    assert time.monotonic() - began < 2
+
+
+def mkfifo(path: Path) -> None:
+    os.mkfifo(path)
 
 
 @pytest.mark.engine
@@ -73,8 +112,8 @@ def test_what_it_holds_is_read_back(rpc):
     assert "sip:192.0.2.20:5060;transport=udp" in {uri for number, uri in held if number > 1}
     assert held == sorted(held)
     assert len(held) == 4
-    assert kamailio.table_value(rpc, "party", "office") in {str(number) for number, _ in held}
-    assert kamailio.table_value(rpc, "trunk", "nobody") is None
+    rows = kamailio.table_rows(rpc, "party") or {}
+    assert rows["office"] in {str(number) for number, _ in held}
     assert kamailio.running_skeleton(rpc)
 
 

@@ -147,7 +147,11 @@ CASES = [
 def test_more_gateways_than_can_be_read_back():
     """The limit is for all trunks together, and said once."""
     many = {
-        f"t{n}": {"kind": "pbx", "numbers": [str(n)], "gateways": [f"sip:192.0.3.{n}"]}
+        f"t{n}": {
+            "kind": "pbx",
+            "numbers": [f"+{n}"],
+            "gateways": [f"sip:10.9.{n >> 8}.{n & 255}"],
+        }
         for n in range(1, rules.MOST_GATEWAYS + 1)
     }
     one_more = {**many, "last": {"kind": "pbx", "numbers": ["0"], "gateways": ["sip:192.0.2.9"]}}
