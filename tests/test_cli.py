@@ -51,7 +51,7 @@ def bad(tmp_path):
         (["validate", "/nonexistent/site.yaml"], 6),
         (["validate", "/"], 6),
         ([], 64),
-        (["validate"], 64),
+        (["validate"], 6),
         (["validate", EXAMPLE, "more"], 64),
         (["--nonsense"], 64),
         (["validat"], 64),

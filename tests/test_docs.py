@@ -19,6 +19,7 @@ PAPERS = sorted(
     [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/**/*.md")]
 )
 GUIDE = CHECKOUT / "docs" / "guide"
+WITHOUT_ENGINES = ("init", "schema", "explain", "completion")
 
 
 def name_of(path: Path) -> str:
@@ -164,3 +165,32 @@ def test_the_conformance_table_is_the_one_of_today() -> None:
     assert conformance.find_faults(table, known) == ()
     assert (docs / "conformance.md").read_text() == conformance_page.write(rows, record), again
     assert (docs / "conformance.txt").read_text() == conformance.write_record(record, known), again
+
+
+def console_sessions() -> list[tuple[str, list[str], str]]:
+    """Every `$ sbcctl ...` of the guide with what it prints: paper, arguments, output."""
+    found = []
+    for path in sorted(GUIDE.glob("*.md")):
+        for block in blocks(path, "console"):
+            for command, output in re.findall(r"^\$ sbcctl (.+)\n((?:(?!\$ ).*\n)*)", block, re.M):
+                found.append((path.name, command.split(), output))
+    return found
+
+
+def test_what_the_guide_shows_of_verbs_without_engines_is_what_they_print(tmp_path: Path) -> None:
+    """In order, in one directory that is empty at first."""
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)}
+    sessions = [each for each in console_sessions() if each[1][0] in WITHOUT_ENGINES]
+
+    assert sessions
+    for paper, arguments, output in sessions:
+        ran = subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", *arguments],
+            cwd=tmp_path,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert ran.stdout == output, f"{paper}: sbcctl {' '.join(arguments)}"

@@ -20,6 +20,7 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 VERBS = {
+    "init": "Write a site.yaml to begin with.",
     "validate": "Check site.yaml; nothing else is read or touched.",
     "render": "Write the engines' configuration to a directory.",
     "route": "Say where a call goes, and why.",

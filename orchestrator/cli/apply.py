@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply")
-@click.argument("site", metavar="SITE")
+@settings.site_argument
 @click.option(
     "--lock-timeout",
     type=click.FloatRange(min=0, max=86400),

@@ -17,7 +17,7 @@ GENERATIONS = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}
 
 
 @click.command("render")
-@click.argument("site", metavar="SITE")
+@settings.site_argument
 @click.option(
     "--out",
     required=True,

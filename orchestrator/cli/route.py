@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command("explain")
-@click.argument("site", metavar="SITE")
+@settings.site_argument
 @click.option(
     "--from",
     "source",

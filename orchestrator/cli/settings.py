@@ -16,6 +16,9 @@ import click
 
 from orchestrator import console
 
+DEFAULT_SITE = "site.yaml"
+"""What a verb reads that names no SITE."""
+
 _KEY = "sbcctl.settings"
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 
@@ -152,19 +155,23 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
     ]
 
 
+def site_argument(command: Any) -> Any:
+    """The argument SITE of a verb; without it the verb reads site.yaml in this directory."""
+    return click.argument("site", metavar="[SITE]", default=DEFAULT_SITE)(command)
+
+
 def share_options(command: click.Command) -> click.Command:
     """Let the global options stand behind this verb and its own verbs as well.
 
-    An option whose flags the verb uses itself is left out.
+    A flag the verb uses itself is the verb's; an option without any flag left is left out.
     """
     taken = {flag for param in command.params for flag in param.opts}
     if not taken.isdisjoint({"--state-dir", "--color"}):
         return command
-    command.params.extend(
-        option
-        for option in shared_options(with_environment=False)
-        if taken.isdisjoint(option.opts)
-    )
+    for option in shared_options(with_environment=False):
+        option.opts = [flag for flag in option.opts if flag not in taken]
+        if option.opts:
+            command.params.append(option)
     if isinstance(command, click.Group):
         for verb in command.commands.values():
             share_options(verb)

@@ -6,19 +6,20 @@ import click
 
 from orchestrator import console
 from orchestrator.cli import settings
-from orchestrator.site import load, model, rules, sentences
+from orchestrator.site import load, model, preset, rules, sentences
 
 NOT_CHECKED = ("the engines' own check", "DNS", "the certificate", "whether trunks answer")
 """What ``validate`` cannot know; ``apply`` finds out."""
 
 
 @click.command("validate")
-@click.argument("site", metavar="SITE")
+@settings.site_argument
 @click.pass_obj
 def command(options: settings.Settings, site: str) -> None:
-    """Check the file SITE (- is standard input) and say all that is wrong with it."""
+    """Check the file SITE (site.yaml; - is standard input) and say all that is wrong with it."""
     wanted, places = load.read_site(site)
-    hints = sentences.place(rules.find_hints(wanted), places)
+    found = (*preset.find_placeholders(places), *rules.find_hints(wanted))
+    hints = sentences.place(found, places)
     voice = options.console()
     voice.hints(hints)
     voice.result(

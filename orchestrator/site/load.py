@@ -67,7 +67,7 @@ def read_site(path: str) -> tuple[model.Site, tree.SourceMap]:
 
 def _hint_for(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "examples/01-one-pbx/site.yaml is one to begin with"
+        return "sbcctl init writes one to begin with"
     if isinstance(error, PermissionError):
         return "run sbcctl as a user who may read it"
     return ""

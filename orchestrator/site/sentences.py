@@ -11,16 +11,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import ipaddress
-import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 
 import pydantic
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from orchestrator import errors
-from orchestrator.site import model, part, tree
+from orchestrator.site import fields as asked
+from orchestrator.site import model, tree
 
 _KEY_MARK = "[key]"
 _SHOWN = 60
@@ -112,7 +110,7 @@ def _problem(
         position=where,
         hint=_with_alias(hint, places.find(path)[1]),
         # A secret that was written out is not written once more.
-        source="" if _is_in_secret(path) else places.source.line(where.line),
+        source="" if asked.is_in_secret(path) else places.source.line(where.line),
     )
 
 
@@ -121,59 +119,6 @@ def _with_alias(hint: str, node: tree.Node) -> str:
         return hint
     stands_for = f"the alias stands for line {node.alias_of + 1}"
     return f"{hint}; {stands_for}" if hint else stands_for
-
-
-# -- the model, asked by path -----------------------------------------------------------------
-
-
-def _bare(annotation: object) -> object:
-    """The type itself, without Annotated and without ``| None``."""
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif origin in (typing.Union, types.UnionType):
-            annotation = next(
-                part for part in typing.get_args(annotation) if part is not type(None)
-            )
-        else:
-            return annotation
-
-
-def _type_at(path: tree.Path) -> object:
-    """The type of what stands at *path*, or None when the model has no such place."""
-    here: object = model.Site
-    for key in path:
-        arguments = typing.get_args(here)
-        if isinstance(here, type) and issubclass(here, part.Part):
-            field = model.fields_of(here).get(str(key))
-            if field is None:
-                return None
-            here = _bare(field.annotation)
-        elif arguments:
-            here = _bare(arguments[1] if typing.get_origin(here) is dict else arguments[0])
-        else:
-            return None
-    return here
-
-
-def _fields_at(path: tree.Path) -> Mapping[str, FieldInfo]:
-    """The fields of the Part at *path*, empty when there is none."""
-    here = _type_at(path)
-    if isinstance(here, type) and issubclass(here, part.Part):
-        return model.fields_of(here)
-    return {}
-
-
-def _is_in_secret(path: tree.Path) -> bool:
-    return any(_type_at(path[:length]) is model.Secret for length in range(len(path) + 1))
-
-
-def _meaning(path: tree.Path) -> str:
-    """The sentence the model says about the field at *path*."""
-    field = _fields_at(path[:-1]).get(str(path[-1])) if path else None
-    text = (field.description or "") if field else ""
-    return " ".join(text.split()).rstrip(".")
 
 
 # -- the sentences ----------------------------------------------------------------------------
@@ -195,11 +140,11 @@ def _sentence(detail: ErrorDetails, path: tree.Path) -> _Said:
     if say is not None:
         return say(detail, path)
     words = detail["msg"][:1].lower() + detail["msg"][1:]
-    return "bad-value", f"{dotted(path)}: {words}", _meaning(path)
+    return "bad-value", f"{dotted(path)}: {words}", asked.meaning(path)
 
 
 def _say_unknown_key(_detail: ErrorDetails, path: tree.Path) -> _Said:
-    known = tuple(_fields_at(path[:-1]))
+    known = tuple(asked.fields_at(path[:-1]))
     key = str(path[-1])
     under = f"under {dotted(path[:-1])}" if path[:-1] else "at the top of the site"
     meant = difflib.get_close_matches(key.lower().replace("-", "_")[:_SHOWN], known, n=1)
@@ -213,18 +158,18 @@ def _say_unknown_key(_detail: ErrorDetails, path: tree.Path) -> _Said:
 
 def _say_missing(_detail: ErrorDetails, path: tree.Path) -> _Said:
     under = f"under {dotted(path[:-1])}" if path[:-1] else "at the top of the site"
-    return "missing-key", f"required key {path[-1]} is missing {under}", _meaning(path)
+    return "missing-key", f"required key {path[-1]} is missing {under}", asked.meaning(path)
 
 
 def _say_part(detail: ErrorDetails, path: tree.Path) -> _Said:
     where = dotted(path) or "a site"
-    if _type_at(path) is model.Secret:
+    if asked.type_at(path) is model.Secret:
         return (
             "secret-in-text",
             f"{where} is not written into the site, only where it is kept",
             "for example {env: NAME} or {file: /path}",
         )
-    fields = _fields_at(path)
+    fields = asked.fields_at(path)
     needed = [name for name, field in fields.items() if field.is_required()] or list(fields)
     hint = f"it has the keys {', '.join(needed)}" if needed else "it maps names to their settings"
     if detail["input"] is None:
@@ -235,24 +180,28 @@ def _say_part(detail: ErrorDetails, path: tree.Path) -> _Said:
 def _say_list(detail: ErrorDetails, path: tree.Path) -> _Said:
     given = detail["input"]
     if given is None:
-        return "empty", f"{dotted(path)} is empty", _meaning(path)
-    hint = f"write [{shown(given)}]" if isinstance(given, str) and not _is_in_secret(path) else ""
+        return "empty", f"{dotted(path)} is empty", asked.meaning(path)
+    hint = (
+        f"write [{shown(given)}]"
+        if isinstance(given, str) and not asked.is_in_secret(path)
+        else ""
+    )
     return "wrong-type", f"{dotted(path)} must be a list, not {_kind_of(given)}", hint
 
 
 def _say_text(detail: ErrorDetails, path: tree.Path) -> _Said:
     if detail["input"] is None:
-        return "empty", f"{dotted(path)} is empty", _meaning(path)
+        return "empty", f"{dotted(path)} is empty", asked.meaning(path)
     kind = _kind_of(detail["input"])
-    return "wrong-type", f"{dotted(path)} must be text, not {kind}", _meaning(path)
+    return "wrong-type", f"{dotted(path)} must be text, not {kind}", asked.meaning(path)
 
 
 def _say_too_short_text(_detail: ErrorDetails, path: tree.Path) -> _Said:
-    return "empty", f"{dotted(path)} is empty", _meaning(path)
+    return "empty", f"{dotted(path)} is empty", asked.meaning(path)
 
 
 def _say_too_few(_detail: ErrorDetails, path: tree.Path) -> _Said:
-    return "empty", f"{dotted(path)} needs at least one entry", _meaning(path)
+    return "empty", f"{dotted(path)} needs at least one entry", asked.meaning(path)
 
 
 def _say_too_many(detail: ErrorDetails, path: tree.Path) -> _Said:
@@ -263,18 +212,18 @@ def _say_too_many(detail: ErrorDetails, path: tree.Path) -> _Said:
 def _say_number(detail: ErrorDetails, path: tree.Path) -> _Said:
     if isinstance(detail["input"], str):
         message = f"{dotted(path)} must be a whole number, not {shown(detail['input'])}"
-        return "wrong-type", message, _meaning(path)
+        return "wrong-type", message, asked.meaning(path)
     if detail["input"] is None:
-        return "empty", f"{dotted(path)} is empty", _meaning(path)
+        return "empty", f"{dotted(path)} is empty", asked.meaning(path)
     kind = _kind_of(detail["input"])
-    return "wrong-type", f"{dotted(path)} must be a whole number, not {kind}", _meaning(path)
+    return "wrong-type", f"{dotted(path)} must be a whole number, not {kind}", asked.meaning(path)
 
 
 def _say_range(detail: ErrorDetails, path: tree.Path) -> _Said:
     context = detail["ctx"]
     bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
     message = f"{dotted(path)} must be {bound}, not {shown(detail['input'])}"
-    return "out-of-range", message, _meaning(path)
+    return "out-of-range", message, asked.meaning(path)
 
 
 def _say_choice(detail: ErrorDetails, path: tree.Path) -> _Said:
@@ -291,21 +240,21 @@ def _say_choice(detail: ErrorDetails, path: tree.Path) -> _Said:
     return (
         "not-a-choice",
         f"{dotted(path)} must be one of {', '.join(choices)}, not {_brief(given)}",
-        f"did you mean {meant[0]}?" if meant else _meaning(path),
+        f"did you mean {meant[0]}?" if meant else asked.meaning(path),
     )
 
 
 def _say_form(detail: ErrorDetails, path: tree.Path) -> _Said:
     form = _FORMS.get(str(path[-1]), "does not have the form it needs")
-    given = "" if _is_in_secret(path) else f", not {_brief(detail['input'])}"
-    return "bad-value", f"{dotted(path)} {form}{given}", _meaning(path)
+    given = "" if asked.is_in_secret(path) else f", not {_brief(detail['input'])}"
+    return "bad-value", f"{dotted(path)} {form}{given}", asked.meaning(path)
 
 
 def _say_address(detail: ErrorDetails, path: tree.Path) -> _Said:
     if detail["input"] is None:
-        return "empty", f"{dotted(path)} is empty", _meaning(path)
+        return "empty", f"{dotted(path)} is empty", asked.meaning(path)
     message = f"{dotted(path)} must be an IP address, not {_brief(detail['input'])}"
-    return "bad-address", message, _meaning(path)
+    return "bad-address", message, asked.meaning(path)
 
 
 def _say_network(detail: ErrorDetails, path: tree.Path) -> _Said:
@@ -322,7 +271,7 @@ def _say_own_words(detail: ErrorDetails, path: tree.Path) -> _Said:
     """The model's validators raise ValueError with the sentence for the operator."""
     words = str(detail["ctx"]["error"])
     given = detail["input"]
-    if isinstance(given, str) and not _is_in_secret(path):
+    if isinstance(given, str) and not asked.is_in_secret(path):
         words = f"{words}, not {shown(given)}"
     return "bad-value", f"{dotted(path)}: {words}", ""
 
@@ -365,7 +314,7 @@ def _homes_of_keys() -> dict[str, str]:
     """Keys that stand in exactly one of the fixed parts, and which: ``sip_port`` in ``node``."""
     homes: dict[str, list[str]] = {}
     for home in model.Site.model_fields:
-        for key in _fields_at((home,)):
+        for key in asked.fields_at((home,)):
             homes.setdefault(key, []).append(home)
     return {key: parts[0] for key, parts in homes.items() if len(parts) == 1}
 
