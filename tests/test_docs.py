@@ -172,7 +172,9 @@ def console_sessions() -> list[tuple[str, list[str], str]]:
     found = []
     for path in sorted(GUIDE.glob("*.md")):
         for block in blocks(path, "console"):
-            for command, output in re.findall(r"^\$ sbcctl (.+)\n((?:(?!\$ ).*\n)*)", block, re.M):
+            for command, output in re.findall(
+                r"^\$ sbcctl (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE
+            ):
                 found.append((path.name, command.split(), output))
     return found
 

@@ -188,7 +188,8 @@ def _leaves(root: tree.Node) -> Iterator[tuple[tree.Path, tree.Node]]:
         path, node = waiting.pop()
         if not node.children:
             yield path, node
-        waiting += [((*path, key), below) for key, below in reversed(node.children.items())]
+        below = [((*path, key), child) for key, child in node.children.items()]
+        waiting += reversed(below)
 
 
 def _yours(content: Mapping[str, _Value], path: fields.Path) -> Iterator[Placeholder]:

@@ -1,4 +1,4 @@
-"""The presets of init: valid, marked alike, few values to fill in, and placeholders are noticed."""
+"""The presets of init: valid, marked alike, few values to fill in; placeholders are noticed."""
 
 from __future__ import annotations
 
