@@ -10,8 +10,10 @@ PYTHON = .venv/bin/python
 ENGINES =
 # make engines RELEASE=sid: build the root of one release only.
 RELEASE =
-# make test TESTS=tests/site: run a part of the tests.
+# make test TESTS=tests/site: run a part of the tests, as pytest does it; its words may follow.
 TESTS =
+# make test JOBS=1: so many parts of the tests at once, instead of two for each processor.
+JOBS =
 # make conformance STORIES=new: tell these only; new, none, or names of scenarios.
 STORIES =
 
@@ -33,8 +35,9 @@ demo: setup ## Run the lab: a working SBC on this machine and calls through it (
 test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
 	@if [ -n "$(ENGINES)" ]; then scripts/engines.sh $(ENGINES); fi
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && trap 'exit 130' INT TERM && \
-	  SBCCTL_LANES="$(ENGINES)" TMPDIR="$$tmp" PYTEST_DEBUG_TEMPROOT="$$tmp" \
-	  $(PYTHON) -m pytest $(TESTS)
+	  export SBCCTL_LANES="$(ENGINES)" TMPDIR="$$tmp" PYTEST_DEBUG_TEMPROOT="$$tmp" && \
+	  if [ -n "$(TESTS)" ]; then $(PYTHON) -m pytest $(TESTS); \
+	  else $(PYTHON) scripts/parts.py $(JOBS:%=--jobs %); fi
 
 check: fmt-check lint types layers shape ## Check format, lint, types, floors and shape; runs no engine.
 

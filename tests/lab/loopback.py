@@ -6,6 +6,7 @@ a test can spoil on purpose.
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,12 @@ from orchestrator.sip import build, message, sdp, uri
 
 FQDN = "sbc.example.com"
 HOST = "sip.pstnhub.microsoft.com"
+
+
+def own(number: int) -> str:
+    """An address of this process: the tests beside us take the same ports on others."""
+    net, host = divmod(os.getpid(), 250)
+    return f"127.{1 + net % 250}.{host}.{number}"
 
 
 def sockets(family, kind, bind):

@@ -10,9 +10,7 @@ import pytest
 from orchestrator.lab import endpoint, evidence, journal, pbx, phone, transaction
 from orchestrator.sip import build, digest, message
 
-PBX = "127.82.0.20"
-PHONE = "127.82.0.30"
-REGISTRAR = "127.82.0.10"
+PBX, PHONE, REGISTRAR = loopback.own(20), loopback.own(30), loopback.own(10)
 REALM = "sbc.example.com"
 CONTEXT = evidence.Context(fqdn="sbc.example.com")
 ACCOUNT = digest.Account("reception", "a secret")

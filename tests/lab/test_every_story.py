@@ -18,7 +18,7 @@ PARTS = 3
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.engine,
-    pytest.mark.slow,
+    pytest.mark.slow(90),
     pytest.mark.skipif(
         bool(preflight.find_missing(None)), reason="the lab's programs are not installed"
     ),

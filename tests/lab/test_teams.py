@@ -9,11 +9,11 @@ import pytest
 from orchestrator.lab import evidence, journal, regions, teams
 
 HOSTS = {
-    "sip.pstnhub.microsoft.com": "127.81.0.11",
-    "sip2.pstnhub.microsoft.com": "127.81.0.12",
-    "sip3.pstnhub.microsoft.com": "127.81.0.13",
+    "sip.pstnhub.microsoft.com": loopback.own(11),
+    "sip2.pstnhub.microsoft.com": loopback.own(12),
+    "sip3.pstnhub.microsoft.com": loopback.own(13),
 }
-SBC = "127.81.0.10"
+SBC = loopback.own(10)
 NAMES = {
     **HOSTS,
     **{
@@ -37,7 +37,7 @@ async def world(authorities, *, spoil=None, sbc=None):
     settings = teams.Settings(
         hosts=HOSTS,
         port=5061,
-        media="127.81.0.14",
+        media=loopback.own(14),
         names=NAMES,
         identity=authorities.teams_identity(),
         context=evidence.Context(fqdn=loopback.FQDN, port=5061, hidden=("192.0.2.0/24",)),
@@ -204,7 +204,7 @@ def test_a_call_that_is_cancelled_ends_with_487(authorities):
     [
         ((b"RTP/SAVP", b"RTP/AVP"), "MED-2"),
         ((b"|2^31", b""), "MED-4"),
-        ((b"127.81.0.10", b"192.0.2.20"), "SIG-35"),
+        ((SBC.encode(), b"192.0.2.20"), "SIG-35"),
     ],
 )
 def test_a_spoiled_offer_is_named(authorities, spoiled, broken):

@@ -4,7 +4,7 @@ import asyncio
 
 import loopback
 import pytest
-from test_endpoints import both
+from test_endpoints import PHONE, both
 from test_teams import HOSTS, authorities, ids, world  # noqa: F401 - a fixture
 
 from orchestrator.lab import call, leg, media, refer
@@ -180,12 +180,12 @@ def test_headers_in_a_refer_to_become_headers():
             incoming.answer()
             await out.connected()
             refer.accept(out)
-            to = "sip:+493055501@127.82.0.30:5060?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2"
+            to = f"sip:+493055501@{PHONE}:5060?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2"
             moved = await refer.transfer(incoming, refer.Target(to))
             assert moved.answer.status == 202
             new = await refer.follow(pbx, out, await out.call.requested("REFER"))
             third = await phone.next_leg()
-            assert third.call.invite.target == "sip:+493055501@127.82.0.30:5060"
+            assert third.call.invite.target == f"sip:+493055501@{PHONE}:5060"
             assert third.call.invite.need("Replaces") == "a@b;to-tag=1;from-tag=2"
             third.refuse(603)
             assert await moved.told(603) == 603

@@ -10,7 +10,7 @@ from orchestrator.lab import authority as authorities
 from orchestrator.lab import endpoint, evidence, journal, pbx, phone, registrar, tls
 from orchestrator.sip import digest, sdp
 
-ONE, OTHER = "127.83.0.20", "127.83.0.30"
+ONE, OTHER = loopback.own(21), loopback.own(31)
 CONTEXT = evidence.Context(fqdn="sbc.example.com")
 ACCOUNT = digest.Account("company", "a secret")
 REALM = "registrar.example.net"
