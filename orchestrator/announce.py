@@ -20,3 +20,7 @@ class Progress(Protocol):
     def step(self, name: str, text: str) -> AbstractContextManager[Noting]:
         """Show one step while the block runs."""
         ...
+
+    def say(self, text: str) -> None:
+        """Say a line beside the steps."""
+        ...

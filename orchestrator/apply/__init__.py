@@ -9,6 +9,7 @@ The order of things (DESIGN section 5)::
     check sockets             addresses are here, ports are free
     certificate               obtained and proven, not yet in use
     stage, kamailio -c        written beside, accepted by the engine's own checker
+    drain                     when asked and a restart is coming: no new calls, wait (drain.py)
     look again -> plan        the world may have moved while a CA was asked
     transaction               done whole, or undone (transaction.py)
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import check, transaction
+from orchestrator.apply import check, drain, transaction
 from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
 from orchestrator.host import access, cleaning, files, journal, secrets
 from orchestrator.render import generation as generations
@@ -56,6 +57,7 @@ def apply(
     *,
     lock_timeout: float,
     allow_down: frozenset[str] = frozenset(),
+    drain_seconds: float | None = None,
 ) -> Outcome:
     """Make the machine what *site* asks for.
 
@@ -65,6 +67,7 @@ def apply(
         progress: Who is told how far it is.
         lock_timeout: Seconds to wait for another sbcctl.
         allow_down: Parties that need not answer OPTIONS: trunks, or ``teams``.
+        drain_seconds: How long to wait for calls to end before a restart; None: not at all.
 
     Raises:
         SiteError: The site cannot run on these engines, or its certificate files do not fit.
@@ -82,7 +85,15 @@ def apply(
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
     with machine.store.lock(timeout=lock_timeout, command=f"apply {site.site}"):
-        return _apply_locked(site, machine, progress, facts, found, allow_down=allow_down)
+        return _apply_locked(
+            site,
+            machine,
+            progress,
+            facts,
+            found,
+            allow_down=allow_down,
+            drain_seconds=drain_seconds,
+        )
 
 
 def _apply_locked(
@@ -93,6 +104,7 @@ def _apply_locked(
     found: _Secrets,
     *,
     allow_down: frozenset[str],
+    drain_seconds: float | None,
 ) -> Outcome:
     generation = generations.render_site(
         site,
@@ -119,11 +131,13 @@ def _apply_locked(
     before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
     _stage(machine, progress, generation, before)
-    seen, _ = observe.see_certificate(machine, site, _now())
-    todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
-    goal = dataclasses.replace(goal, certificate=new_certificate)
-    warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=before)
+    with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
+        seen, _ = observe.see_certificate(machine, site, _now())
+        todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
+        goal = dataclasses.replace(goal, certificate=new_certificate)
+        warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=before)
     warnings = (
+        *drained,
         *_certificate_warnings(seen),
         *warnings,
         *clean_up(machine),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
-    from orchestrator import apply
+    from orchestrator import apply, plan
     from orchestrator.site import model, tree
+
+
+_DAY = 86400
 
 
 @click.command("apply")
@@ -32,9 +36,19 @@ if TYPE_CHECKING:
     metavar="TRUNK",
     help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
 )
+@click.option(
+    "--drain",
+    metavar="TIME",
+    callback=lambda _context, _option, value: _seconds(value),
+    help="Before a restart refuse new calls and wait 30m (90s, 2h) at most for the others to end.",
+)
 @click.pass_obj
 def command(
-    options: settings.Settings, site: str, lock_timeout: float, allow_down: tuple[str, ...]
+    options: settings.Settings,
+    site: str,
+    lock_timeout: float,
+    allow_down: tuple[str, ...],
+    drain: float | None,
 ) -> None:
     """Make this machine the SBC that SITE (a site.yaml, - for stdin) describes.
 
@@ -64,6 +78,7 @@ def command(
             console,
             lock_timeout=lock_timeout,
             allow_down=_allowed(allow_down, wanted),
+            drain_seconds=drain,
         )
     except errors.SiteError as refused:
         raise errors.SiteError(
@@ -78,18 +93,32 @@ def command(
             "site": wanted.site,
             "generation": outcome.generation,
             "changed": bool(outcome.steps),
-            "steps": [
-                {
-                    "kind": str(step.kind),
-                    "subject": step.subject,
-                    "reason": step.reason,
-                    "cost": step.cost,
-                }
-                for step in outcome.steps
-            ],
+            "steps": [_as_json(step) for step in outcome.steps],
             "warnings": list(outcome.warnings),
         },
     )
+
+
+def _as_json(step: plan.Step) -> dict[str, str]:
+    return {
+        "kind": str(step.kind),
+        "subject": step.subject,
+        "reason": step.reason,
+        "cost": step.cost,
+    }
+
+
+def _seconds(text: str | None) -> float | None:
+    """How long ``30m`` is; up to a day."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,5})([smh])", text)
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    if not 0 < seconds <= _DAY:
+        raise errors.UsageError(
+            f"--drain {text} is no time", hint="write it as 90s, 30m or 2h; a day at most"
+        )
+    return float(seconds)
 
 
 def _allowed(names: tuple[str, ...], site: model.Site) -> frozenset[str]:

@@ -198,6 +198,18 @@ def reload_tls(rpc: kamailio_rpc.Rpc, leaf: str) -> None:
     rpc.call("pv.shvSet", "certificate", "str", leaf)
 
 
+def take_no_calls(rpc: kamailio_rpc.Rpc, seconds: int) -> None:
+    """Have it refuse new calls from now on for *seconds*, 60 at most; 0: take them again.
+
+    By the clock of this machine, which is Kamailio's as well.
+
+    Raises:
+        EngineSilent: It does not answer.
+        EngineRefused: It was started with a configuration that knows nothing of this.
+    """
+    rpc.call("pv.shvSet", "drain", "int", int(time.time()) + seconds if seconds else 0)
+
+
 def destinations(rpc: kamailio_rpc.Rpc) -> tuple[Destination, ...]:
     """Every destination Kamailio holds, sorted; none is an empty tuple.
 

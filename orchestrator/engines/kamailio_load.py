@@ -59,6 +59,17 @@ def read_load(rpc: kamailio_rpc.Rpc) -> Load:
     )
 
 
+def open_transactions(rpc: kamailio_rpc.Rpc) -> int:
+    """How many transactions have no final answer yet: calls that ring, and short ones.
+
+    Raises:
+        EngineSilent: No answer in time.
+        EngineRefused: An answer is not what both generations give.
+    """
+    told = _table(rpc.call("tm.stats"))
+    return max(0, _number(told, "current") - _number(told, "waiting"))
+
+
 def _table(told: kamailio_rpc.Json) -> Mapping[str, kamailio_rpc.Json]:
     return told if isinstance(told, dict) else {}
 

@@ -15,7 +15,7 @@ import struct
 import sys
 from pathlib import Path
 
-KEPT = ("via", "from", "to", "call-id", "cseq")
+KEPT = ("via", "from", "to", "call-id", "cseq", "record-route")
 
 
 def answer_sip(request: bytes) -> bytes:
@@ -24,6 +24,9 @@ def answer_sip(request: bytes) -> bytes:
     if lines[0].startswith("SIP/2.0") or not lines[0]:
         return b""
     kept = [line for line in lines if line.split(":")[0].lower() in KEPT]
+    if lines[0].startswith("INVITE"):
+        kept = [f"{line};tag=p" if line.lower().startswith("to:") else line for line in kept]
+        kept.append(f"Contact: <{lines[0].split()[1]}>")
     return "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode()
 
 
