@@ -112,3 +112,24 @@ def test_without_site_and_without_site_yaml_the_hint_is_init(sbcctl, verb):
     assert ran.returncode == 6
     assert "site.yaml cannot be read: No such file or directory" in ran.stderr
     assert "sbcctl init" in ran.stderr
+
+
+def test_the_schema_is_written_where_a_site_of_init_looks_for_it(sbcctl, tmp_path):
+    sbcctl("init")
+    named = (tmp_path / "site.yaml").read_text().splitlines()[0].partition("$schema=./")[2]
+
+    for _ in range(2):
+        assert sbcctl("schema", "--out", named).returncode == 0
+    assert json.loads((tmp_path / named).read_text()) == json.loads(sbcctl("schema").stdout)
+    told = json.loads(sbcctl("schema", "--output", "json").stdout)
+    assert (told["kind"], told["schema"]) == ("schema", json.loads(sbcctl("schema").stdout))
+
+
+def test_the_schema_replaces_no_site(sbcctl, tmp_path):
+    sbcctl("init")
+    before = (tmp_path / "site.yaml").read_text()
+
+    ran = sbcctl("schema", "--out", "site.yaml")
+    assert ran.returncode == 6
+    assert "site.yaml exists" in ran.stderr
+    assert (tmp_path / "site.yaml").read_text() == before

@@ -22,6 +22,7 @@ from orchestrator.cli import settings
 VERBS = {
     "init": "Write a site.yaml to begin with.",
     "validate": "Check site.yaml; nothing else is read or touched.",
+    "schema": "Print the JSON Schema of site.yaml, for editors.",
     "render": "Write the engines' configuration to a directory.",
     "route": "Say where a call goes, and why.",
     "apply": "Make this machine the SBC that site.yaml describes.",

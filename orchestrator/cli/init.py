@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator import console, errors
-from orchestrator.cli import settings
+from orchestrator.cli import output_file, settings
 
 if TYPE_CHECKING:
     from orchestrator.site import preset as presets
@@ -44,7 +41,8 @@ def command(options: settings.Settings, preset: str, out: str, *, force: bool) -
     if out == "-":
         said = text
     else:
-        _write(Path(out), text, force=force)
+        hint = "write another file with -o FILE, or replace this one with --force"
+        output_file.write(out, text, replaces=lambda _: force, hint=hint)
         said = "" if options.quiet else _said(out, preset, presets.MARK, missing)
     options.console().result(
         "init",
@@ -64,31 +62,3 @@ def _said(out: str, preset: str, mark: str, missing: tuple[presets.Placeholder, 
     rows = [f"  {each.path:<{width}}  {each.value}" for each in missing]
     check = "sbcctl validate" if out == settings.DEFAULT_SITE else f"sbcctl validate {out}"
     return "\n".join([f"{out}: preset {preset}, {count}", *rows, f"next: {check}"])
-
-
-def _write(path: Path, text: str, *, force: bool) -> None:
-    """Write the whole file or nothing.
-
-    Raises:
-        errors.UsageError: The file has the name of an output, and was hardly meant.
-        errors.HostError: It exists, or cannot be written.
-    """
-    from orchestrator.host import access, files  # noqa: PLC0415 - help needs no host
-
-    if path.name in list(console.Output):
-        raise errors.UsageError(
-            f"-o names the file to write here, and {path.name} is an output",
-            hint=f"write --output {path.name}, or -o ./{path.name}.yaml for a file",
-        )
-    try:
-        if os.path.lexists(path) and not force:
-            raise errors.HostError(
-                f"{path} exists, nothing was written",
-                hint="write another file with -o FILE, or replace this one with --force",
-            )
-        files.write(path, text.encode(), access.Access(mode=0o644))
-    except OSError as error:
-        raise errors.HostError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="name a file in a directory that you may write to",
-        ) from error
