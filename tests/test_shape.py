@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,14 @@ def test_files_are_at_most_400_lines_long() -> None:
     ]
 
     assert not offenders, "\n".join(offenders)
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their name alone, and would collect none of them."""
+    seen = Counter(path.name for path in python_files("tests"))
+
+    # Each folder may have a conftest.py; pytest keeps those apart.
+    assert [name for name, count in seen.items() if count > 1 and name != "conftest.py"] == []
 
 
 def test_every_module_stands_in_the_readme_map_and_nothing_else_does() -> None:

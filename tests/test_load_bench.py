@@ -10,7 +10,7 @@ from pathlib import Path
 import lanes
 import pytest
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow(30), pytest.mark.alone]
 
 BENCH = Path(__file__).parent.parent / "bench/load.py"
 LANE = "debian13" if "debian13" in lanes.names() else "host"
