@@ -28,9 +28,8 @@ import lanes
 
 LANE = "debian13" if "debian13" in lanes.names() else "host"
 FULL = {"applies": 100, "rate": 50, "standing": 500, "talking": 100, "control": 60, "period": 20}
+MOST_SECONDS = 420
 QUICK = {"applies": 5, "rate": 10, "standing": 50, "talking": 10, "control": 5, "period": 4}
-TEAMS_SHARE = 10
-"""For so many calls of the carrier there is one more of Teams."""
 
 
 def settings() -> argparse.Namespace:
@@ -52,32 +51,15 @@ def settings() -> argparse.Namespace:
     return given
 
 
-def plan_of(given: argparse.Namespace) -> dict:
-    """What the generator is told."""
-    share = TEAMS_SHARE
-    return {
-        "rate": {"carrier": given.rate, "teams": given.rate / share},
-        "standing": {"carrier": given.standing, "teams": given.standing // share},
-        "talking": {"carrier": given.talking, "teams": given.talking // share},
-        "period": given.period,
-        "gap": given.gap,
-        "ring": 0.5,
-        "hold": 2.0,
-        "dialled": machine.DIALLED,
-        "caller": machine.CALLER,
-        "callee": machine.CALLEE,
-        "teams": machine.TEAMS,
-    }
-
-
 def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict:
     """The whole run; returns everything that was found."""
+    plan = {**machine.plan_of(given), "ring": 0.5, "period": given.period, "gap": given.gap}
     with machine.Machine(folder, lanes.root(given.root)) as ground:
-        driver = machine.Driver(ground, plan_of(given))
+        driver = machine.Driver(ground, plan)
         site = machine.Site()
         first = ground.carry_out()
         if first["code"]:
@@ -92,13 +74,17 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
         say(f"  applies: {given.applies}")
         driver.order("phase applies")
         applies = []
+        end = time.monotonic() + MOST_SECONDS
         for turn in range(given.applies):
+            if time.monotonic() > end:
+                say(f"  no time for more than {turn} applies")
+                break
             changed = site.change(turn)
             ground.write(site)
             applies.append({"changed": changed, **ground.carry_out()})
         driver.order("phase after")
         driver.order("end")
-        return {**driver.found(), "applies": applies, "plan": plan_of(given)}
+        return {**driver.found(), "applies": applies, "plan": plan}
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ class Agent:
 
     Args:
         dialled: The number that is called.
-        tell: Counts something in the present phase.
+        tell: Counts something in the present phase, once or several times.
         fail: Is told what went wrong with which call.
 
     Attributes:
@@ -82,7 +82,7 @@ class Agent:
     callee: ends.End
 
     def __init__(
-        self, *, dialled: str, tell: Callable[[str], None], fail: Callable[[Call, str], None]
+        self, *, dialled: str, tell: Callable[..., None], fail: Callable[[Call, str], None]
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.tell = tell
@@ -127,6 +127,9 @@ class Agent:
         if call.callee is None:
             self._lose(call, f"INVITE: {code} of somebody else")
             return
+        if sip.audio(answer)[0] not in (sip.SBC, sip.SBC_TEAMS):
+            self._lose(call, f"INVITE: {code} that passed RTPEngine by")
+            return
         assert call.caller
         call.setup = time.monotonic() - call.dialled - (call.picked_up - call.rang)
         call.caller.remote = sip.header(answer, "To")
@@ -149,6 +152,13 @@ class Agent:
         """The 200 of an INVITE came again."""
         if call_id in self.acks:
             self.callers[self.calls[call_id].source].send(self.acks[call_id])
+
+    def disconnected(self) -> None:
+        """A TLS connection ended; what was under way then is counted as well."""
+        self.tell("connections_ended")
+        for state in ("dialling", "ringing"):
+            calls = [call for call in self.calls.values() if call.state == state]
+            self.tell(f"{state}_then", len(calls))
 
     # -- inside a dialog ----------------------------------------------------------------------
 

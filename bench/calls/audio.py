@@ -60,6 +60,8 @@ class Found:
     """Packets that came under another key than the one in the SDP."""
     late: int = 0
     """Packets sent more than 20 ms too late."""
+    silent: int = 0
+    """Streams of which nothing came in its last second."""
     events: list = field(default_factory=list)
 
 
@@ -114,6 +116,7 @@ class Audio:
             if select.select([0], [], [], 0)[0]:
                 read = os.read(0, 65536)
                 if not read:
+                    self._leave()
                     return
                 *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
@@ -125,7 +128,13 @@ class Audio:
             stream = Stream(order["add"], time.monotonic_ns())
             self.streams[stream.number] = stream
         else:
+            self._leave()
             self.now = self.found.setdefault(order["phase"], Found())
+
+    def _leave(self) -> None:
+        """The present phase ends."""
+        latest = time.time_ns() - 1_000_000_000
+        self.now.silent = sum(stream.came < latest for stream in self.streams.values())
 
     def _send(self) -> None:
         now = time.monotonic_ns()

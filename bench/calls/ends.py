@@ -19,7 +19,8 @@ T1 = 0.5
 T2 = 4.0
 PATIENCE = 16.0
 """Seconds until a request counts as unanswered; RFC 3261 says 32, and nobody waits that long."""
-RING_PATIENCE = 60.0
+RING_PATIENCE = 12.0
+"""Seconds until a call that rings counts as unanswered; the callee lets it ring for far less."""
 REMEMBERED = 40.0
 DIALS = 200
 DIAL_EVERY = 0.2
@@ -41,6 +42,9 @@ class Agent(Protocol):
 
     def tell(self, what: str) -> None:
         """Count something."""
+
+    def disconnected(self) -> None:
+        """The TLS connection that Teams dialled has ended."""
 
 
 class Transaction:
@@ -226,7 +230,7 @@ class TeamsEnd(End):
                 writer.write(self.unsent.pop(0).encode())
             await self._read(reader, writer)
             self.writer = None
-            self.agent.tell("connections_ended")
+            self.agent.disconnected()
 
     def send(self, text: str) -> None:
         if self.writer is None or self.writer.is_closing():

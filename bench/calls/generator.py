@@ -93,8 +93,8 @@ class Load:
 
     # -- accounts -----------------------------------------------------------------------------
 
-    def _tell(self, what: str) -> None:
-        self.phase.counts[what] += 1
+    def _tell(self, what: str, count: int = 1) -> None:
+        self.phase.counts[what] += count
 
     def _fail(self, call: agent.Call, why: str) -> None:
         # A set-up counts where it was dialled, a lost dialog where it was found out.

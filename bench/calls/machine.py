@@ -6,6 +6,7 @@ of its own that vanish with it, after fifteen minutes at the latest.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -23,6 +24,9 @@ SPARES = ("192.0.2.21", "192.0.2.22", "192.0.2.23")
 """Gateways of trunks without calls; a peer there answers OPTIONS."""
 DIALLED = "+4930555123"
 
+TEAMS_SHARE = 10
+"""For so many calls of the carrier there is one more of Teams."""
+
 SITE = """\
 version: 1
 site: load
@@ -31,6 +35,8 @@ teams:
   fqdn: sbc.example.com
   networks: [198.51.100.0/24]
   trusted_roots: {folder}/ca.pem
+  options_interval: {interval}
+media: {{ports: {first}-49999}}
 certificate:
   files: {{chain: {folder}/sbc.chain, key: {folder}/sbc.key}}
 trunks:
@@ -50,11 +56,27 @@ engines: {{accept_risk: kamailio before 6.0 can be crashed by concurrent TLS han
 EXTRA = '  additional: {{kind: pbx, gateways: ["sip:{gateway}"], numbers: ["+4960"]}}\n'
 
 
+def plan_of(given: argparse.Namespace) -> dict:
+    """What the generator is told."""
+    share = TEAMS_SHARE
+    return {
+        "rate": {"carrier": given.rate, "teams": given.rate / share},
+        "standing": {"carrier": given.standing, "teams": given.standing // share},
+        "talking": {"carrier": given.talking, "teams": given.talking // share},
+        "hold": 2.0,
+        "dialled": DIALLED,
+        "caller": CALLER,
+        "callee": CALLEE,
+        "teams": TEAMS,
+    }
+
+
 class Site:
     """What site.yaml says at this moment; each change leaves the trunks with calls alone."""
 
     def __init__(self) -> None:
         self.values = {"gateway": SPARES[0], "number": 1000, "codec": "PCMA", "route": 1000}
+        self.values |= {"interval": 60, "first": 30000}
         self.has_extra = False
 
     def text(self, folder: Path) -> str:
@@ -107,11 +129,11 @@ class Machine(ground.Ground):
     def write(self, site: Site) -> None:
         (self.folder / "site.yaml").write_text(site.text(self.folder))
 
-    def carry_out(self, *words: str) -> dict:
+    def carry_out(self, verb: str = "apply", *words: str) -> dict:
         """Run an ``sbcctl apply``; what it said, when and how long, and its exit code."""
         began = time.time()
         ran = self.run(
-            *self.words("--output", "json", "apply", str(self.folder / "site.yaml"), *words),
+            *self.words("--output", "json", verb, str(self.folder / "site.yaml"), *words),
             code=None,
         )
         told = {"began": began, "seconds": time.time() - began, "code": ran.returncode}

@@ -1,0 +1,103 @@
+"""What do calls notice of a restart by `sbcctl apply`, and is it what was said before?
+
+The load is that of load.py: a carrier and Teams call a PBX, new calls by the clock, standing ones,
+some with audio. Then a change of site.yaml restarts Kamailio, another one RTPEngine. What
+happened to the calls stands beside what sbcctl said it would cost. Takes two minutes.
+
+Exit code 1: calls noticed more than that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "calls"))
+
+import machine
+import report
+import restarts
+
+sys.path.insert(0, str(machine.CHECKOUT / "tests"))
+import lanes
+
+LANE = "debian13" if "debian13" in lanes.names() else "host"
+RING = 3.0
+BEFORE, AFTER, SETTLE = 6.0, 8.0, 4.0
+"""Seconds of each phase before and after the apply, and between two of them."""
+
+
+def settings() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=report.Formatter)
+    parser.add_argument("--root", default=LANE, help="engines: host, debian12, debian13")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="raw figures go there")
+    parser.add_argument("--rate", type=float, default=50, help="new calls a second (50)")
+    parser.add_argument("--standing", type=int, default=500, help="calls that stand (500)")
+    parser.add_argument("--talking", type=int, default=100, help="how many have audio (100)")
+    return parser.parse_args()
+
+
+def change_kamailio(site: machine.Site) -> None:
+    site.values["interval"] += 1
+
+
+def change_rtpengine(site: machine.Site) -> None:
+    site.values["first"] += 100
+
+
+CHANGES: dict[str, tuple[Callable[[machine.Site], None], tuple[str, ...]]] = {
+    "kamailio": (change_kamailio, ()),
+    "rtpengine": (change_rtpengine, ()),
+}
+
+
+def run(given: argparse.Namespace, folder: Path) -> dict:
+    """The whole run; returns everything that was found."""
+    plan = {**machine.plan_of(given), "ring": RING, "period": 20, "gap": 60}
+    with machine.Machine(folder, lanes.root(given.root)) as ground:
+        driver = machine.Driver(ground, plan)
+        site = machine.Site()
+        first = ground.carry_out()
+        if first["code"]:
+            raise SystemExit(f"the first apply failed: {first['said']}")
+        driver.order("fill")
+        driver.order("phase settle")
+        time.sleep(SETTLE + RING)
+        driver.order("phase control")
+        time.sleep(BEFORE + AFTER)
+        applies = {}
+        for name, (change, words) in CHANGES.items():
+            print(f"  restart of {name}", file=sys.stderr, flush=True)
+            driver.order(f"phase {name}")
+            time.sleep(BEFORE)
+            change(site)
+            ground.write(site)
+            said = ground.carry_out("plan")
+            applies[name] = {**ground.carry_out("apply", *words), "plan": said["said"]}
+            time.sleep(AFTER)
+            driver.order(f"phase after-{name}")
+            time.sleep(SETTLE)
+        driver.order("end")
+        return {**driver.found(), "applies": applies, "plan": plan}
+
+
+def main() -> None:
+    given = settings()
+    if reason := lanes.missing(given.root):
+        raise SystemExit(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(given, Path(folder))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+    print(restarts.table(found))
+    if faults := restarts.faults(found):
+        raise SystemExit("\n".join(faults))
+
+
+if __name__ == "__main__":
+    main()
