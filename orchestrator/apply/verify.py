@@ -23,7 +23,6 @@ from orchestrator.render import trunks, wanted
 _BUDGET = 20.0
 """Seconds after which nobody is asked any more who need not answer."""
 
-_UNREACHED = "I"
 _STARTS = frozenset({plan.Kind.START_KAMAILIO, plan.Kind.RESTART_KAMAILIO})
 
 
@@ -67,11 +66,11 @@ def teams_answers(machine: observe.Machine, old: generations.Generation | None) 
     if old is None:
         return False
     try:
-        states = {held.uri: held.state for held in kamailio.destinations(machine.rpc)}
+        held = {each.uri: each.condition for each in kamailio.destinations(machine.rpc)}
     except errors.EngineError:
         return False
     for probe in wanted.probes(old):
-        if probe.party == trunks.TEAMS and not states.get(probe.uri, "").startswith(_UNREACHED):
+        if probe.party == trunks.TEAMS and held.get(probe.uri) != "inactive":
             try:
                 return _code(machine, old, probe) is not None
             except errors.EngineError:

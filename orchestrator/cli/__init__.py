@@ -27,6 +27,7 @@ VERBS = {
     "route": "Say where a call goes, and why.",
     "apply": "Make this machine the SBC that site.yaml describes.",
     "rollback": "Make the configuration that served before serve again.",
+    "status": "Show how engines, trunks and certificate are doing, and what drifted.",
     "history": "Show what was applied, when, by whom, and how it ended.",
     "lab": "Teams, a PBX, a phone and this SBC on one machine.",
     "version": "Show the versions of sbcctl and of the engines.",

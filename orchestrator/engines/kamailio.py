@@ -19,6 +19,7 @@ from orchestrator.host import process
 
 _VERSION = re.compile(r"version: kamailio (\d+)\.(\d+)\.(\d+)")
 _CHECK_SECONDS = 30.0
+_CONDITIONS = {"A": "active", "I": "inactive", "T": "trying", "D": "disabled"}
 _READY_POLL = 0.05
 _UAC_MARGIN = 1.5
 
@@ -43,6 +44,11 @@ class Destination:
     set_id: int
     uri: str
     state: str = ""
+
+    @property
+    def condition(self) -> str:
+        """The state in a word: active, inactive, trying or disabled."""
+        return _CONDITIONS.get(self.state[:1].upper(), "unknown")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,0 +1,112 @@
+"""``sbcctl status``: how the site is doing now."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator import errors
+from orchestrator.cli import settings
+
+if TYPE_CHECKING:
+    from orchestrator import plan, status
+
+
+@click.command("status")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show engines, trunks, the certificate and drift; exit 0 when all is well, else 1.
+
+    Nothing is changed, and no lock is needed.
+    """
+    # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
+    from orchestrator import observe, status  # noqa: PLC0415
+    from orchestrator.render import views  # noqa: PLC0415
+
+    options: settings.Settings = ctx.obj
+    machine = observe.Machine(
+        paths=views.Paths(state=options.state_dir, run=options.run_dir),
+        engine_root=options.engine_root,
+        env=os.environ,
+    )
+    now = dt.datetime.now(dt.UTC)
+    seen = status.look(machine)
+    verdict = status.judge(seen, now)
+    well = verdict.health is status.Health.HEALTHY
+    code = errors.ExitCode.DONE if well else errors.ExitCode.FAILED
+    options.console().result(
+        "status", _text(seen, verdict, now), _fields(seen, verdict), exit_code=code
+    )
+    ctx.exit(code)
+
+
+def _text(seen: status.Seen, verdict: status.Verdict, now: dt.datetime) -> str:
+    lines = [_head(seen, verdict)]
+    lines += [f"  ! {reason}" for reason in verdict.reasons]
+    if seen.observed is None:
+        return "\n".join(lines)
+    lines += ["", f"{'TRUNK':<20}  {'STATE':<9}  ADDRESS"]
+    lines += [f"{each.party:<20}  {each.condition:<9}  {each.uri}" for each in seen.reached]
+    lines += ["", _engines(seen.observed)]
+    held = seen.observed.certificate.installed
+    if held is not None:
+        days = (held.not_after - now).days
+        same = "yes" if seen.observed.kamailio.served == held.serial else "no"
+        lines.append(
+            f"CERTIFICATE  {', '.join(held.names)}, until {held.not_after:%Y-%m-%d}"
+            f" ({days} days), disk = wire: {same}"
+        )
+    return "\n".join(lines)
+
+
+def _head(seen: status.Seen, verdict: status.Verdict) -> str:
+    what = f"generation {seen.name}" if seen.name else "no generation"
+    since = f", {seen.last.command} {seen.last.time} by {seen.last.by}" if seen.last else ""
+    return f"{seen.fqdn or 'this machine'}  {verdict.health.upper()}  {what}{since}"
+
+
+def _engines(observed: plan.Observed) -> str:
+    version = ".".join(map(str, observed.kamailio.version))
+    kamailio = "answers" if observed.kamailio.answering else "does not answer"
+    media = f"{observed.rtpengine.calls} calls" if observed.rtpengine.answering else "no answer"
+    return f"ENGINES  Kamailio {version} {kamailio}; RTPEngine {media}"
+
+
+def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "health": str(verdict.health),
+        "reasons": list(verdict.reasons),
+        "generation": seen.name or None,
+        "last_known_good": seen.good,
+        "destinations": [dataclasses.asdict(each) for each in seen.reached],
+        "drift": [
+            {"kind": str(step.kind), "subject": step.subject, "reason": step.reason}
+            for step in seen.drift
+        ],
+        "unfinished": dataclasses.asdict(seen.unfinished) if seen.unfinished else None,
+        "last_change": dataclasses.asdict(seen.last) if seen.last else None,
+    }
+    observed = seen.observed
+    if observed is not None:
+        held = observed.certificate.installed
+        fields["kamailio"] = {
+            "version": list(observed.kamailio.version),
+            "running": observed.kamailio.running,
+            "answering": observed.kamailio.answering,
+        }
+        fields["rtpengine"] = {
+            "running": observed.rtpengine.running,
+            "answering": observed.rtpengine.answering,
+            "calls": observed.rtpengine.calls,
+        }
+        fields["certificate"] = held and {
+            "serial": f"{held.serial:x}",
+            "names": list(held.names),
+            "not_after": held.not_after.isoformat(),
+            "served": held.serial == observed.kamailio.served,
+        }
+    return fields

@@ -1,0 +1,200 @@
+"""How the site is doing now: observed once, judged purely.
+
+What :func:`look` asks, it asks through ``observe`` and the engines; :func:`judge` takes what was
+found and ``now``. Nothing is changed. Its rules:
+
+1. DOWN: nothing is installed, or an engine does not run or does not answer.
+2. DEGRADED: a party has no address that is reached; the certificate has ended, is not the one
+   on the wire, or is in the last third of its life; something drifted from what was applied; a
+   change died in the middle.
+3. HEALTHY: none of these.
+
+Drift is what a plan from the current generation to itself would have to do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator import errors, observe, plan
+from orchestrator.engines import kamailio
+from orchestrator.host import history, journal, store
+from orchestrator.render import generation as generations
+from orchestrator.render import wanted
+
+
+class Health(StrEnum):
+    """The verdict."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One address and whether Kamailio reaches it.
+
+    Attributes:
+        party: ``teams`` or the name of the trunk.
+        uri: The address.
+        condition: active, inactive, trying or disabled; unknown when Kamailio does not tell.
+    """
+
+    party: str
+    uri: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found.
+
+    Attributes:
+        name: Name of the current generation; empty when there is none.
+        fqdn: The SBC's name towards Teams.
+        good: Whether the current generation was observed to work when it was applied.
+        observed: Host and engines; None when nothing is installed.
+        reached: Every address.
+        drift: What a plan would have to put right.
+        unfinished: A change that died in the middle, or None.
+        last: The last change on record, or None.
+    """
+
+    name: str
+    fqdn: str = ""
+    good: bool = False
+    observed: plan.Observed | None = None
+    reached: tuple[Reached, ...] = ()
+    drift: tuple[plan.Step, ...] = ()
+    unfinished: journal.Before | None = None
+    last: history.Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the site is doing, and why it is not healthy, the worst first."""
+
+    health: Health
+    reasons: tuple[str, ...] = ()
+
+
+def look(machine: observe.Machine) -> Seen:
+    """Ask host and engines once.
+
+    Raises:
+        HostError: The state directory cannot be read, or an engine is not installed.
+    """
+    name = machine.store.current()
+    entries = history.read(machine.state)
+    unfinished = journal.read(machine.state)
+    last = entries[-1] if entries else None
+    stored = machine.store.load(name) if name else None
+    if name is None or stored is None:
+        return Seen(name or "", unfinished=unfinished, last=last)
+    if stored.missing:
+        raise errors.HostError(
+            f"generation {name} cannot be read: {', '.join(stored.missing)}",
+            hint="apply the site again, or sbcctl rollback",
+        )
+    generation = stored.generation
+    certificate = observe.see_installed_certificate(machine)
+    facts = observe.engine_facts(machine)
+    observed = observe.observe(machine, generation, facts, certificate)
+    return Seen(
+        name=name,
+        fqdn=wanted.teams_listener(generation)[2],
+        good=machine.store.last_known_good() == name,
+        observed=observed,
+        reached=_reached(machine, generation),
+        drift=_drift(stored, observed),
+        unfinished=unfinished,
+        last=last,
+    )
+
+
+def _drift(stored: store.Stored, observed: plan.Observed) -> tuple[plan.Step, ...]:
+    """What a plan would put right.
+
+    The generation on disk is the yardstick. Where a file of it was edited, what would follow from
+    the edit is no drift of the engines: they run what was written.
+    """
+    steps = plan.make_plan(stored.generation, observed).steps
+    if not stored.drifted:
+        return steps
+    edited = plan.Step(plan.Kind.COMMIT, f"changed by somebody else: {', '.join(stored.drifted)}")
+    others = {plan.Kind.START_KAMAILIO, plan.Kind.START_RTPENGINE}
+    rest = (
+        step
+        for step in steps
+        if step.kind in others or (step.path and step.path not in stored.drifted)
+    )
+    return (edited, *rest)
+
+
+def _reached(machine: observe.Machine, generation: generations.Generation) -> tuple[Reached, ...]:
+    try:
+        held = {each.uri: each.condition for each in kamailio.destinations(machine.rpc)}
+    except errors.EngineError:
+        held = {}
+    return tuple(
+        Reached(probe.party, probe.uri, held.get(probe.uri, "unknown"))
+        for probe in wanted.probes(generation)
+    )
+
+
+def judge(seen: Seen, now: dt.datetime) -> Verdict:
+    """Say how the site is doing at *now*."""
+    if seen.observed is None:
+        return Verdict(Health.DOWN, ("nothing is installed yet: sbcctl apply site.yaml",))
+    down = _down(seen.observed)
+    degraded = [*_unreached(seen), *_certificate(seen.observed, now), *_left(seen)]
+    if not down:
+        degraded += [f"drift: {step.kind}: {step.reason}" for step in seen.drift]
+    health = Health.DOWN if down else Health.DEGRADED if degraded else Health.HEALTHY
+    return Verdict(health, (*down, *degraded))
+
+
+def _down(observed: plan.Observed) -> list[str]:
+    engines = (("Kamailio", observed.kamailio), ("RTPEngine", observed.rtpengine))
+    return [
+        f"{name} {'does not answer' if seen.running else 'does not run'}: sbcctl apply starts it"
+        for name, seen in engines
+        if not seen.answering
+    ]
+
+
+def _unreached(seen: Seen) -> list[str]:
+    """Parties of which Kamailio reaches no address."""
+    usable = {each.party for each in seen.reached if each.condition != "inactive"}
+    parties = dict.fromkeys(each.party for each in seen.reached)
+    return [
+        f"{party} does not answer OPTIONS at any of its addresses"
+        for party in parties
+        if party not in usable
+    ]
+
+
+def _certificate(observed: plan.Observed, now: dt.datetime) -> list[str]:
+    held = observed.certificate.installed
+    if held is None:
+        return ["no certificate is installed"]
+    if now >= held.not_after:
+        return [f"the certificate ended on {held.not_after:%Y-%m-%d %H:%M}Z: Teams refuses it"]
+    found = []
+    if (held.not_after - now) * 3 < held.not_after - held.not_before:
+        days = (held.not_after - now).days
+        found.append(f"the certificate ends in {days} days ({held.not_after:%Y-%m-%d}); renew it")
+    served = observed.kamailio.served
+    if observed.kamailio.answering and served is not None and served != held.serial:
+        found.append(f"another certificate is served (serial {served:x}) than the one on disk")
+    return found
+
+
+def _left(seen: Seen) -> list[str]:
+    if seen.unfinished is None:
+        return []
+    who = f"{seen.unfinished.command} of {seen.unfinished.began}, process {seen.unfinished.pid},"
+    return [f"{who} is under way or died: sbcctl apply ends it, sbcctl rollback undoes it"]
