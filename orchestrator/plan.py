@@ -198,6 +198,7 @@ _RELOADS = {
     generations.Effect.DISPATCHER_RELOAD: Kind.RELOAD_DISPATCHER,
     generations.Effect.REGISTRATIONS_RELOAD: Kind.RELOAD_REGISTRATIONS,
 }
+_NO_MEDIA_COST = "; new calls get 503 for some seconds"
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
 
@@ -287,6 +288,7 @@ def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) ->
     else:
         return ()
     cost = f"{seen.calls} calls lose their audio" if seen.calls else "no call is on it now"
+    cost += _NO_MEDIA_COST
     return (Step(Kind.RESTART_RTPENGINE, reason, cost),)
 
 

@@ -41,6 +41,11 @@ class EngineFacts:
         """True where a listener is dropped when its name does not resolve (engines.md 4)."""
         return self.kamailio < (6, 0, 0)
 
+    @property
+    def finds_media_by_timer(self) -> bool:
+        """True where a timer alone tries an RTPEngine again that was away; before, a call does."""
+        return self.kamailio >= (6, 0, 0)
+
 
 DEBIAN_12 = EngineFacts(kamailio=(5, 6, 3), rtpengine=(10, 5))
 DEBIAN_13 = EngineFacts(kamailio=(6, 0, 1), rtpengine=(12, 5))
