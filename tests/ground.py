@@ -130,14 +130,18 @@ class Ground:
         return child
 
     def run(
-        self, *argv: str, code: int | None = 0, env: dict[str, str] | None = None
+        self,
+        *argv: str,
+        code: int | None = 0,
+        env: dict[str, str] | None = None,
+        seconds: float = 90,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program inside to its end and compare its exit code."""
         ran = subprocess.run(
             self._inside(argv),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=seconds,
             check=False,
             env={**os.environ, **(env or {})},
         )

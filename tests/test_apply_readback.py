@@ -21,7 +21,8 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
     own = sys.argv[1] + ".test"
     asking.bind(own)
     asking.connect(sys.argv[1])
-    question = {"jsonrpc": "2.0", "id": 1, "method": sys.argv[2], "params": sys.argv[3:]}
+    words = [int(word[4:]) if word.startswith("int:") else word for word in sys.argv[3:]]
+    question = {"jsonrpc": "2.0", "id": 1, "method": sys.argv[2], "params": words}
     asking.send(json.dumps(question).encode())
     answer = asking.recv(70000).decode()
     os.unlink(own)

@@ -1,0 +1,52 @@
+"""bench/growth.py in small: its counts are true, and what it draws is SVG."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import lanes
+import pytest
+
+BENCH = Path(__file__).parent.parent / "bench"
+LANE = "debian13" if "debian13" in lanes.names() else "host"
+
+sys.path.insert(0, str(BENCH / "many"))
+
+import chart  # noqa: E402 - the bench is no package
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.skipif(bool(lanes.missing(LANE)), reason=lanes.missing(LANE))
+def test_what_an_apply_asks_does_not_grow_with_the_site():
+    """A no-change and a one-trunk apply ask as much of six trunks as of two; a first one more."""
+    words = (sys.executable, str(BENCH / "growth.py"), "--sizes", "2", "6", "--rounds", "1")
+
+    ran = subprocess.run(
+        [*words, "--root", LANE], capture_output=True, text=True, timeout=240, check=False
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = [line.split("|")[1:-1] for line in ran.stdout.splitlines() if line.startswith("|")]
+    asked = {(row[0].strip(), row[1].strip()): row[6].strip() for row in rows[2:]}
+    assert asked["no change", "2"] == asked["no change", "6"] != "0"
+    assert asked["one trunk", "2"] == asked["one trunk", "6"]
+    assert int(asked["first", "6"]) - int(asked["first", "2"]) in range(4, 8)
+
+
+def test_a_plot_is_svg_with_a_line_for_each_kind():
+    """Names are escaped, and every point is on the paper."""
+    drawn = chart.draw({"time": {"a <b>": [(10, 0.5), (1000, 700)], "c": [(10, 3), (1000, 3)]}})
+
+    root = ET.fromstring(drawn)
+    lines = [element for element in root.iter() if element.tag.endswith("polyline")]
+    assert len(lines) == 2
+    for line in lines:
+        for point in line.attrib["points"].split():
+            x, y = map(float, point.split(","))
+            assert 0 < x < chart.WIDTH
+            assert 0 < y < chart.HEIGHT
+    assert "a <b>" in "".join(root.itertext())
