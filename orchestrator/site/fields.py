@@ -31,17 +31,21 @@ def type_at(path: Path) -> object:
     """The type of what stands at *path*, or None when the model has no such place."""
     here: object = model.Site
     for key in path:
-        arguments = typing.get_args(here)
-        if isinstance(here, type) and issubclass(here, part.Part):
-            field = model.fields_of(here).get(str(key))
-            if field is None:
-                return None
-            here = bare(field.annotation)
-        elif arguments:
-            here = bare(arguments[1] if typing.get_origin(here) is dict else arguments[0])
-        else:
+        here = type_at_key(here, key)
+        if here is None:
             return None
     return here
+
+
+def type_at_key(here: object, key: str | int) -> object:
+    """The type of what stands under *key* of the type *here*, or None."""
+    if isinstance(here, type) and issubclass(here, part.Part):
+        field = model.fields_of(here).get(str(key))
+        return None if field is None else bare(field.annotation)
+    arguments = typing.get_args(here)
+    if not arguments:
+        return None
+    return bare(arguments[1] if typing.get_origin(here) is dict else arguments[0])
 
 
 def fields_at(path: Path) -> Mapping[str, FieldInfo]:

@@ -1,0 +1,224 @@
+"""Kinds of Problems between parts of a site, and with the machine; see ``problems``."""
+
+from __future__ import annotations
+
+from orchestrator.site.problem_kind import Kind
+
+OF_RULES = {
+    "unusable-address": Kind(
+        "An address is loopback, multicast, link-local, reserved or the one that means any.",
+        "Nobody can be reached there from elsewhere.",
+        "Write an address of an interface of this machine, of the PBX or of the carrier.",
+        "node:\n  public_address: 203.0.113.10",
+    ),
+    "private-public-address": Kind(
+        "node.public_address is one that the Internet does not route. A hint.",
+        "Teams would call an address that is not there.",
+        "Behind 1:1 NAT this one is node.private_address, and the public one is what the name "
+        "resolves to.",
+        "node:\n  public_address: 203.0.113.10\n  private_address: 10.0.0.5",
+    ),
+    "ipv6": Kind(
+        "An address is IPv6.",
+        "Record-Route, media and the gates of this version speak IPv4 only.",
+        "Give an IPv4 address.",
+    ),
+    "port-clash": Kind(
+        "Two things would listen on the same port of the same address.",
+        "The second one cannot start.",
+        "Give one of them another port, or leave both at their defaults.",
+        "node:\n  sip_port: 5060\nteams:\n  fqdn: sbc.example.com\n  port: 5061",
+    ),
+    "cloud-port": Kind(
+        "teams.port is not the one this cloud of Microsoft dials.",
+        "GCC High and DoD dial 5061 only (EP-2).",
+        "Leave teams.port out.",
+    ),
+    "cloud-ca": Kind(
+        "The certificate comes from a CA that this cloud of Microsoft does not trust. A hint.",
+        "Every TLS connection from Teams would fail.",
+        "Give certificate.files of a CA it trusts, or another certificate.acme.directory.",
+        "certificate:\n  files: {chain: /etc/ssl/sbc.pem, key: /etc/ssl/sbc.key}",
+    ),
+    "reserved-name": Kind(
+        "A trunk is called teams, phone or phones.",
+        "These words name other parties in routes.",
+        "Choose another name.",
+    ),
+    "two-default-trunks": Kind(
+        "Two trunks have no numbers.",
+        "A trunk without numbers takes what no other serves, and only one can.",
+        "Give numbers to all of them but one.",
+        'trunks:\n  office:\n    kind: pbx\n    numbers: ["+4930555"]',
+    ),
+    "number-twice": Kind(
+        "The same number or prefix belongs to two trunks, phones or lists.",
+        "A call to it would have two ways, and nothing says which one is meant.",
+        "Remove one of the two; a longer prefix wins over a shorter one.",
+    ),
+    "user-twice": Kind(
+        "Two phones have names that differ in upper and lower case only.",
+        "Phones and people mix them up.",
+        "Choose another name for one of them.",
+    ),
+    "gateway-by-name": Kind(
+        "A gateway is a name and not an address.",
+        "A caller is known by its address, and an answer of DNS can change or be forged.",
+        "Give the address; one entry for each when it has several.",
+        "gateways: [sip:192.0.2.41, sip:192.0.2.42]",
+    ),
+    "gateway-twice": Kind(
+        "One trunk names the same address and port twice.",
+        "The second attempt would go to who has just failed.",
+        "Remove one of the two.",
+    ),
+    "gateway-shared": Kind(
+        "Two trunks have a gateway at the same address.",
+        "A caller is known by its address, so an address has one trunk.",
+        "Give the gateway to one of them.",
+    ),
+    "gateway-transports": Kind(
+        "The gateways of one trunk are reached over different transports.",
+        "A trunk is opened and watched over one transport.",
+        "Make it two trunks; a route can lead from one to the next.",
+        "routes:\n  out:\n    to: [carrier-tls, carrier-udp]",
+    ),
+    "gateway-is-this-node": Kind(
+        "A gateway is an address and port of this SBC itself.",
+        "Calls would go round in a circle.",
+        "Give the address of the PBX or carrier.",
+    ),
+    "gateway-is-microsoft": Kind(
+        "A gateway lies in Microsoft's networks.",
+        "Teams is no trunk: it is reached without being listed.",
+        "Remove it; routes name it as teams.",
+        "routes:\n  in:\n    from: [carrier]\n    to: [teams]",
+    ),
+    "gateway-order": Kind(
+        "Some gateways of a trunk have a priority or a weight, and others do not, or both exist.",
+        "An order and shares at the same time contradict each other.",
+        "Give each of them a priority, or each of them a weight, or none.",
+        "gateways:\n  - {uri: sip:192.0.2.41, weight: 75}\n  - {uri: sip:192.0.2.42, weight: 25}",
+    ),
+    "too-many-gateways": Kind(
+        "The trunks have more gateways than can be read back from Kamailio.",
+        "What cannot be read back cannot be called true.",
+        "Split the site.",
+    ),
+    "tls-address": Kind(
+        "A trunk over TLS shares the address with Teams.",
+        "Kamailio trusts one set of CAs for each address, and trunks have others than Microsoft.",
+        "Give the machine a second address and name it.",
+        "node:\n  public_address: 203.0.113.10\n  trunk_address: 192.0.2.10",
+    ),
+    "tls-unused": Kind(
+        "A trunk has tls settings, and no gateway of it speaks TLS.",
+        "What was meant to be protected is sent in the clear.",
+        "Write the gateways with ;transport=tls, or remove tls.",
+        'gateways: ["sip:192.0.2.22:5061;transport=tls"]',
+    ),
+    "tls-anybody": Kind(
+        "A trunk over TLS trusts public CAs and says no name.",
+        "Everybody can have a certificate of a public CA.",
+        "Name the certificate's name, or a CA of your own.",
+        "tls: {name: pbx.example.com}",
+    ),
+    "tls-roots": Kind(
+        "Two trunks over TLS trust different CAs.",
+        "Kamailio trusts one set of CAs for the address trunks share.",
+        "Put the CAs of all trunks into one file, and give each trunk its tls.name.",
+    ),
+    "srtp-in-the-clear": Kind(
+        "A trunk encrypts its audio, and the keys travel without TLS. A hint.",
+        "Who can read the signalling can hear the calls.",
+        "Use gateways with transport=tls.",
+        'gateways: ["sip:192.0.2.22:5061;transport=tls"]\nsrtp: true',
+    ),
+    "contact-twice": Kind(
+        "Two trunks register the same Contact.",
+        "Calls of both carriers would reach us under one name.",
+        "Give one of them another contact_user.",
+    ),
+    "transcode-to-what": Kind(
+        "A trunk asks to transcode and names no codecs.",
+        "There is nothing to transcode to.",
+        "Name the codecs it wants.",
+        "codecs: [PCMA]\ntranscode: true",
+    ),
+    "music-out-of-sight": Kind(
+        "hold_music lies where RTPEngine's sandbox does not let it look.",
+        "Who is held would hear nothing.",
+        "Put the file elsewhere.",
+        "hold_music: /usr/local/share/sbcctl/music.wav",
+    ),
+    "transfer-by-carrier": Kind(
+        "A carrier is to carry out transfers.",
+        "Only a PBX takes a REFER; a carrier bills or refuses it.",
+        "Leave transfer out: then Teams transfers by itself.",
+    ),
+    "unknown-party": Kind(
+        "A route names a party that this site does not have.",
+        "Calls would go nowhere.",
+        "Parties are teams, phones and the names of trunks.",
+        "routes:\n  out:\n    from: [teams]\n    to: [carrier]",
+    ),
+    "party-twice": Kind(
+        "A route names a party twice.",
+        "All gateways of a trunk are tried before the next target; once is enough.",
+        "Remove one of the two.",
+    ),
+    "routes-clash": Kind(
+        "Two routes take the same calls, and neither is more exact than the other.",
+        "Which one wins would be a matter of chance.",
+        "Say in one of them which callers or which numbers are meant.",
+        'routes:\n  a:\n    from: [teams]\n    prefix: "+49"\n    to: [carrier]',
+    ),
+    "emergency-limit": Kind(
+        "An emergency route gives up a call that rings.",
+        "Nobody who calls for help is cut off while it rings.",
+        "Remove answer_within; ring_within passes over who does not even ring.",
+        'routes:\n  help:\n    emergency: ["112"]\n    to: [carrier]',
+    ),
+    "teams-said-no": Kind(
+        "failover_on lists an answer of Teams after which a call is not tried elsewhere.",
+        "Teams has answered for the user: busy is busy (SIG-15).",
+        "List codes from 500 to 599.",
+    ),
+    "too-late": Kind(
+        "A target would be asked after Teams has gone on to its next SBC. A hint.",
+        "Teams waits teams.failover_time seconds for the first ringing (SIG-25).",
+        "Fewer targets, a shorter ring_within, or a longer teams.failover_time.",
+        "to:\n  - {party: office, ring_within: 4}\n  - carrier",
+    ),
+    "too-many-rows": Kind(
+        "Ranges and prefixes come to more rows than Kamailio is given.",
+        "Each call walks them.",
+        "Ranges that begin and end at round numbers need few rows.",
+        "range: +493055500-+493055599",
+    ),
+}
+
+OF_MACHINE = {
+    "unsafe-kamailio": Kind(
+        "The Kamailio of this machine is older than 6.0, and Teams would reach it.",
+        "Concurrent TLS handshakes crash it, and every call with it.",
+        "Use Debian 13, or accept the risk in these words, for a lab.",
+        "engines:\n  accept_risk: kamailio before 6.0 can be crashed by concurrent TLS handshakes",
+    ),
+    "unfit-certificate": Kind(
+        "The files of certificate.files cannot serve: wrong name, expired, key of another pair...",
+        "Teams would refuse the connection, or the engine would not start.",
+        "Put a pair there that fits and apply again; nothing was changed.",
+        "certificate:\n  files: {chain: /etc/ssl/sbc.pem, key: /etc/ssl/sbc.key}",
+    ),
+    "unfit-roots": Kind(
+        "A file of CAs is missing, cannot be read by Kamailio, or holds no certificate.",
+        "Nobody could be verified, or Kamailio would not start.",
+        "Put the CAs there as PEM, readable by the user kamailio.",
+    ),
+    "unfit-music": Kind(
+        "A file of hold_music is missing, cannot be read by RTPEngine, or is no WAV.",
+        "Who is held would hear nothing.",
+        "Put a WAV file there that everybody may read, or leave hold_music out.",
+    ),
+}
