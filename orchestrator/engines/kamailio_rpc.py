@@ -30,7 +30,7 @@ import select
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -135,7 +135,7 @@ class _Datagram(_Transport):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
             asking.settimeout(self._timeout)
             try:
-                asking.bind(str(own))
+                _afresh(own, lambda: asking.bind(str(own)))
                 _hand_over(own, self._path)
                 asking.connect(str(self._path))
                 asking.send(request_body.encode())
@@ -160,7 +160,7 @@ class _Fifo(_Transport):
         own = self._folder / f"rpc-{os.getpid()}-{next(_numbers)}"
         end = time.monotonic() + self._timeout
         try:
-            os.mkfifo(own, 0o600)
+            _afresh(own, lambda: os.mkfifo(own, 0o600))
             _hand_over(own, self._path)
             answering = os.open(own, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -189,6 +189,20 @@ class _Fifo(_Transport):
             raise TimeoutError from error
         finally:
             os.close(asking)
+
+
+def _afresh(own: Path, make: Callable[[], None]) -> None:
+    """Make what has our process id in its name; one that was killed may have left it.
+
+    In a container the same few process ids come again and again.
+    """
+    try:
+        make()
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EEXIST):
+            raise
+        own.unlink()
+        make()
 
 
 def _hand_over(own: Path, theirs: Path) -> None:

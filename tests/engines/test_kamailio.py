@@ -45,6 +45,18 @@ def test_answers_refusals_and_nothing_left_behind(rpc):
 
 
 @pytest.mark.engine
+def test_what_a_killed_one_left_is_in_nobodys_way(rpc):
+    """In a container process ids come again: the names a dead sbcctl used are used again."""
+    number = next(kamailio_rpc._numbers)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
+        left.bind(str(rpc.folder / f".rpc-{os.getpid()}-{number + 1}"))
+    os.mkfifo(rpc.folder / f"rpc-{os.getpid()}-{number + 2}")
+    assert "kamailio" in str(rpc.call("core.version"))
+    assert rpc.call("dispatcher.list", "short")
+    assert list(rpc.folder.glob("*rpc-*")) == []
+
+
+@pytest.mark.engine
 def test_what_is_no_fifo_of_kamailio_is_not_written_to(rpc, tmp_path):
     """A file, a link to one, or a FIFO nobody reads in its place: silence, and a file unharmed."""
     rpc = kamailio_rpc.Rpc(tmp_path / "kamailio.sock", tmp_path, timeout=0.2)
