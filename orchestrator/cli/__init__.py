@@ -31,6 +31,7 @@ VERBS = {
     "status": "Show how engines, trunks and certificate are doing, and what drifted.",
     "history": "Show what was applied, when, by whom, and how it ended.",
     "lab": "Teams, a PBX, a phone and this SBC on one machine.",
+    "completion": "Print the script that lets a shell complete sbcctl.",
     "version": "Show the versions of sbcctl and of the engines.",
 }
 """The verbs with the sentence ``--help`` shows, so that help imports no verb."""
@@ -76,6 +77,17 @@ class Verbs(click.Group):
         command: click.Command = module.command
         return settings.share_options(command)
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The verbs that begin so, without importing them; the program starts at every TAB."""
+        verbs = [
+            click.shell_completion.CompletionItem(verb, help=sentence)
+            for verb, sentence in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs without importing them."""
         del ctx
@@ -108,7 +120,19 @@ def main() -> None:
             signal.signal(number, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    asked = os.environ.get(settings.COMPLETE_VARIABLE)
+    if asked:
+        sys.exit(_complete(asked))
     sys.exit(run(sys.argv[1:]))
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that asks what may come next; it shows nothing else than the answer."""
+    from click import shell_completion  # noqa: PLC0415 - only here
+
+    return shell_completion.shell_complete(
+        program, {}, "sbcctl", settings.COMPLETE_VARIABLE, instruction
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 _WIDTH = 96
 
 
+def _complete_what(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from orchestrator.site import manual, problems  # noqa: PLC0415 - help needs no model
+
+    del ctx, param
+    known = [*(".".join(path) for path in manual.every_path()), *problems.KINDS]
+    return [each for each in known if each.startswith(incomplete)]
+
+
 @click.command("explain")
-@click.argument("what", metavar="[FIELD.PATH | ERROR-ID]", default="")
+@click.argument(
+    "what", metavar="[FIELD.PATH | ERROR-ID]", default="", shell_complete=_complete_what
+)
 @click.pass_obj
 def command(options: settings.Settings, what: str) -> None:
     """Say what a field of site.yaml is, such as trunks.*.gateways, or what an error id means.

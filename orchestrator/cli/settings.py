@@ -19,6 +19,9 @@ from orchestrator import console
 DEFAULT_SITE = "site.yaml"
 """What a verb reads that names no SITE."""
 
+COMPLETE_VARIABLE = "_SBCCTL_COMPLETE"
+"""Set by a shell that asks what may come next on its command line."""
+
 _KEY = "sbcctl.settings"
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 
@@ -157,7 +160,17 @@ def shared_options(*, with_environment: bool) -> list[click.Option]:
 
 def site_argument(command: Any) -> Any:
     """The argument SITE of a verb; without it the verb reads site.yaml in this directory."""
-    return click.argument("site", metavar="[SITE]", default=DEFAULT_SITE)(command)
+    return click.argument(
+        "site", metavar="[SITE]", default=DEFAULT_SITE, shell_complete=_complete_file
+    )(command)
+
+
+def _complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete the name of a file."""
+    from click import shell_completion  # noqa: PLC0415 - a shell asks, nobody else
+
+    del ctx, param
+    return [shell_completion.CompletionItem(incomplete, type="file")]
 
 
 def share_options(command: click.Command) -> click.Command:
