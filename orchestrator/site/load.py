@@ -25,6 +25,7 @@ from orchestrator.site import model, rules, sentences, source, syntax, tree
 
 MOST_DEPTH = 32
 """Levels of nesting; a site needs six."""
+_TOO_DEEP = f"the site is nested more than {MOST_DEPTH} deep"
 MOST_VALUES = 250_000
 """Keys and values in a file, what aliases stand for included."""
 MOST_ALIASED = 10_000
@@ -258,7 +259,7 @@ class _Builder:
     def _begin(self, event: yaml.CollectionStartEvent) -> bool:
         at = _at(event)
         if len(self.stack) == MOST_DEPTH:
-            self.report(at, "too-deep", f"the site is nested more than {MOST_DEPTH} deep")
+            self.report(at, "too-deep", _TOO_DEEP)
             return False
         if self._expects_key():
             self.report(
@@ -382,6 +383,9 @@ def _syntax_problem(read: source.Source, error: yaml.YAMLError) -> errors.Proble
         return errors.Problem("yaml", f"this is not YAML: {error}".splitlines()[0], position=top)
     mark = error.problem_mark
     begun = error.context_mark
+    if "maximum nesting depth" in (error.problem or ""):
+        # libyaml from 0.2.6 has a limit of its own, and reads ahead of us until it is reached.
+        return _problem(read, (mark.line, mark.column), "too-deep", _TOO_DEEP, "")
     after = read.line(mark.line + 1)[mark.column : mark.column + 1]
     words = syntax.explain(error.problem or "", error.context or "", after)
     if words.at_beginning and begun is not None:

@@ -280,7 +280,8 @@ def _trunks(count: int) -> bytes:
         (_bomb(6), "too-many-aliases"),
         (b"[" * 3000, "too-deep"),
         (b"- " * 2_000_000, "too-deep"),
-        (b"{" * 4_000_000, "bad-key"),
+        # libyaml from 0.2.6 is at its depth before it says what begins.
+        (b"{" * 4_000_000, "bad-key or too-deep"),
         (b"[" + b"a," * 2_000_000, "too-many-values"),
         (b"a" * (source.MOST_BYTES + 1), "file-too-large"),
         (b"\n" * 4_000_000, "file-too-large"),
@@ -295,7 +296,7 @@ def _trunks(count: int) -> bytes:
 def test_what_would_hurt_is_refused_soon(text, kind):
     """What was built to take long is answered in about a second of processor time."""
     began = time.process_time()
-    assert problems_of(text)[0].id == kind
+    assert problems_of(text)[0].id in kind.split(" or ")
     # The promise is a second; the rest is room for a busy machine.
     assert time.process_time() - began < 2.5
 
