@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import threading
@@ -89,6 +90,19 @@ def test_who_is_asked_and_never_answers_is_not_waited_for_without_end(rpc, tmp_p
 
 def mkfifo(path: Path) -> None:
     os.mkfifo(path)
+
+
+@pytest.mark.engine
+def test_nothing_is_listed_while_it_is_replaced(rpc):
+    """Who asks what grows waits for a reload's lock; those who only ask share it."""
+    with (rpc.folder / "reload.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert kamailio.destinations(rpc)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(0.7, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+        began = time.monotonic()
+        assert kamailio.destinations(rpc)
+        assert time.monotonic() - began > 0.6
 
 
 @pytest.mark.engine
