@@ -121,6 +121,12 @@ class Agent:
 
     def _answered(self, call: Call, answer: str) -> None:
         code = sip.code(answer) if answer else 0
+        if code == 503 and sip.header(answer, "Retry-After"):
+            # A drain: who calls takes another way at once.
+            self.tell("refused")
+            call.state = "over"
+            self._forget(call)
+            return
         if not 200 <= code < 300:
             self._lose(call, f"INVITE while {call.state}: {code or 'no answer'}")
             return

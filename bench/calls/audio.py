@@ -2,9 +2,10 @@
 
     python audio.py FILE GAP CALLER-ADDRESS CALLEE-ADDRESS TEAMS-ADDRESS
 
-Orders come as JSON lines on stdin: ``{"phase": NAME}``, and ``{"add": [stream, side, host, port,
-key it is sent with, key it comes with]}``; an empty key is RTP in the clear, others are SRTP. When
-stdin ends, FILE gets what was found in each phase. GAP is the silence that counts, in ms.
+Orders come as JSON lines on stdin: ``{"phase": NAME}``, ``{"silence": true}``, and ``{"add":
+[stream, side, host, port, key it is sent with, key it comes with]}``; an empty key is RTP in the
+clear, others are SRTP. When stdin ends, FILE gets what was found in each phase. GAP is the silence
+that counts, in ms.
 
 A packet carries its number and the time it was sent; the kernel's time stamp says when it came.
 So a gap is what passed between two packets of one stream at the receiver, whenever this program
@@ -127,6 +128,8 @@ class Audio:
         if "add" in order:
             stream = Stream(order["add"], time.monotonic_ns())
             self.streams[stream.number] = stream
+        elif "silence" in order:
+            self.streams.clear()
         else:
             self._leave()
             self.now = self.found.setdefault(order["phase"], Found())

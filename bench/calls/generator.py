@@ -3,8 +3,8 @@
     python generator.py FOLDER PLAN
 
 PLAN is a JSON object, machine.plan_of(). Orders come as lines on stdin: ``fill``, ``phase NAME``,
-``end`` (hang up everything). Each is answered by a line on stdout when it is done. What became of
-every call goes to FOLDER/load.json after ``end``.
+``hang-up`` (the calls that stand), ``end``. Each is answered by a line on stdout when it is done.
+What became of every call goes to FOLDER/load.json after ``end``.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class Load:
             await self._fill()
         elif words[0] == "phase":
             self._enter(words[1])
+        elif words[0] == "hang-up":
+            await self._hang_up()
         else:
             await self._end()
 
@@ -214,10 +216,7 @@ class Load:
         assert self.audio.stdin
         self.audio.stdin.close()
         self.audio.wait(timeout=10)
-        for number, call in enumerate(self.standing):
-            self.agent.hang_up(call, by_callee=bool(number % 2))
-            await asyncio.sleep(1 / AT_A_TIME / 2)
-        await self._until(lambda: all(call.state != "ending" for call in self.standing))
+        await self._hang_up()
         self.phase.seconds = time.time() - self.phase.began
         told = {
             "phases": {name: phase.told() for name, phase in self.phases.items()},
@@ -226,6 +225,15 @@ class Load:
             "audio": json.loads((self.folder / "audio.json").read_text()),
         }
         (self.folder / "load.json").write_text(json.dumps(told))
+
+    async def _hang_up(self) -> None:
+        """End the calls that stand, from either side by turns."""
+        if self.audio.poll() is None:
+            self._order({"silence": True})
+        for number, call in enumerate(self.standing):
+            self.agent.hang_up(call, by_callee=bool(number % 2))
+            await asyncio.sleep(1 / AT_A_TIME / 2)
+        await self._until(lambda: all(call.state != "ending" for call in self.standing))
 
 
 async def main(folder: Path, plan: dict) -> None:

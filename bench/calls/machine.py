@@ -166,9 +166,17 @@ class Driver:
 
     def order(self, words: str) -> None:
         """Give an order and wait until it is done."""
+        self.ask(words)
+        self.heard()
+
+    def ask(self, words: str) -> None:
+        """Give an order; heard() waits until it is done."""
         assert self.process.stdin
         self.process.stdin.write(words.encode() + b"\n")
         self.process.stdin.flush()
+
+    def heard(self) -> None:
+        """Wait until the order given last is done."""
         self._hear(b"done")
 
     def found(self) -> dict:

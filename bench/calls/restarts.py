@@ -6,6 +6,7 @@ import report
 
 COUNTS = (
     ("set-ups tried", "dialled"),
+    ("  refused by the drain", "refused"),
     ("set-ups failed", "failed"),
     ("  of these it rang", "new_ringing_failed"),
     ("  of these it did not ring yet", "new_dialling_failed"),
@@ -32,7 +33,7 @@ def table(found: dict) -> str:
         "longest gap": [f"{each['longest'] / 1e6:.0f} ms" for each in audio],
         "streams silent at its end": [str(each["silent"]) for each in audio],
     }
-    lines = [f"  {words:<34}" + "".join(f"{v:>12}" for v in row) for words, row in rows.items()]
+    lines = [f"  {words:<34}" + "".join(f"{v:>18}" for v in row) for words, row in rows.items()]
     for name, each in found["applies"].items():
         lines += ["", f"  {name}: {', '.join(report.steps_of(each))} in {each['seconds']:.1f} s"]
         lines += [f"    it said: {words}" for words in costs(each)]
@@ -57,7 +58,13 @@ def faults(found: dict) -> list[str]:
     ]
     wrong += _faults_of_kamailio(found)
     wrong += _faults_of_rtpengine(found)
-    for name in ("control", "after-kamailio"):
+    wrong += [
+        f"{name}: the drain refused no call"
+        for name in ("kamailio-drained", "rtpengine-drained")
+        if not found["phases"][name]["counts"].get("refused")
+    ]
+    quiet = ("control", "after-kamailio", "kamailio-drained", "after-kamailio-drained")
+    for name in (*quiet, "rtpengine-drained", "after-rtpengine-drained"):
         counts = found["phases"][name]["counts"]
         wrong += [f"{name}: {counts[key]} {key}" for key in ("failed", "lost") if counts.get(key)]
     return wrong
