@@ -284,6 +284,7 @@ class Console:
             self._line(f"... and {hidden} more; --output json shows all of them")
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         self._line(f"{count} in site.yaml; nothing was changed")
+        self._line(f"sbcctl explain {problems[0].id} says more")
 
     def _problem_lines(
         self, problem: errors.Problem, *, kind: str = "error", ink: Ink = Ink.BAD

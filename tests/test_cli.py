@@ -86,6 +86,7 @@ def test_problems_as_printed(bad):
         f"     8 | {line}\n"
         f"       |   ^  hint: did you mean trunk_address?\n"
         "1 problem in site.yaml; nothing was changed\n"
+        "sbcctl explain unknown-key says more\n"
     )
 
 

@@ -57,6 +57,7 @@ s\\x07.yaml:2:4: error[bad-value]: esc \\x1b[31m \\u202e
 error[port-clash]: two ports are the same
        hint: choose another
 3 problems in site.yaml; nothing was changed
+sbcctl explain unknown-key says more
 """
 
 

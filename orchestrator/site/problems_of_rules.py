@@ -41,8 +41,8 @@ OF_RULES = {
         "certificate:\n  files: {chain: /etc/ssl/sbc.pem, key: /etc/ssl/sbc.key}",
     ),
     "reserved-name": Kind(
-        "A trunk is called teams, phone or phones.",
-        "These words name other parties in routes.",
+        "A trunk is called teams, phone, phones or gone.",
+        "These words name other parties of a call.",
         "Choose another name.",
     ),
     "two-default-trunks": Kind(

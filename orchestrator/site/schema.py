@@ -8,6 +8,7 @@ about keys, types and choices; ``validate`` knows the rest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,9 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 _TRUE = ("true", "yes", "on", "y", "t", "1")
 _FALSE = ("false", "no", "off", "n", "f", "0")
 _NUMBER_IN_QUOTES = "^[0-9]{1,9}$"
+
+_NEEDLESS_ESCAPE = re.compile(r"\\([\"'])")
+"""JavaScript, which checks the patterns of a schema, refuses to escape a quote."""
 
 _SHORT_FORMS: Mapping[str, str] = MappingProxyType(
     {
@@ -110,6 +114,8 @@ def _plain(value: Any) -> Any:
         target = {"$ref": value["$ref"].replace("#/$defs/", "#/definitions/")}
         beside = _plain(_without(value, "$ref"))
         return {"allOf": [target], **beside} if beside else target
+    if isinstance(value.get("pattern"), str):
+        value = {**value, "pattern": _NEEDLESS_ESCAPE.sub(r"\1", value["pattern"])}
     if value.get("format") in ("ipvanyaddress", "ipvanynetwork"):
         value = _without(value, "format")
     # `title` is pydantic's name for a key or class, unless a key is called so; a default of null

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -40,6 +41,19 @@ def test_it_is_draft_7_and_stands_on_its_own():
     assert "$defs" not in text
     assert "ipvany" not in text
     assert '"ge"' not in text
+
+
+def test_its_patterns_are_those_of_javascript():
+    """In unicode mode it takes a backslash before what means something only."""
+    text = json.dumps(SCHEMA)
+    patterns = [
+        json.loads(f'"{each}"') for each in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', text)
+    ]
+
+    assert len(patterns) > 5
+    for pattern in patterns:
+        assert not re.search(r"\\[^dDwWsSbB.*+?()\[\]{}|^$/\\-]", pattern), pattern
+        assert "(?P" not in pattern
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
