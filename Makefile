@@ -32,7 +32,7 @@ demo: setup ## Run the lab: a working SBC on this machine and calls through it (
 	  scripts/engines.sh $(ENGINES) && \
 	  exec .venv/bin/sbcctl --engine-root "$$(scripts/engines.sh --path $(ENGINES))" lab run --only basic
 
-test: setup engines ## Run all tests, real engines of both generations included (TESTS=path).
+test: setup engines ## Run all tests, engines of both generations included (TESTS=path, JOBS=1).
 	@if [ -n "$(ENGINES)" ]; then scripts/engines.sh $(ENGINES); fi
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && trap 'exit 130' INT TERM && \
 	  export SBCCTL_LANES="$(ENGINES)" TMPDIR="$$tmp" PYTEST_DEBUG_TEMPROOT="$$tmp" && \

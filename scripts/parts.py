@@ -34,6 +34,8 @@ TOGETHER = 250
 """Tests that take no time and share a process."""
 PER_CPU = 2
 """Parts at once for each processor."""
+PATIENCE = 20.0
+"""Seconds a part has to end in order when it is interrupted."""
 TIED = ("setpriv", "--pdeathsig", "INT")
 """What runs behind these words is interrupted when we end, however that comes."""
 
@@ -247,15 +249,18 @@ def has_place(part: Part, running: list[Running], jobs: int) -> bool:
 
 
 def end(running: list[Running]) -> None:
-    """Interrupt what runs and wait for it; whoever cannot wait interrupts us again."""
-    for one in running:
-        one.interrupt(signal.SIGINT)
+    """End what runs, in order where it can; whoever cannot wait interrupts us again."""
     try:
-        for one in running:
-            one.wait()
+        for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGTERM, PATIENCE / 2)):
+            for one in running:
+                one.interrupt(number)
+            last = time.monotonic() + patience
+            while time.monotonic() < last and any(one.ended() is None for one in running):
+                time.sleep(0.05)
     finally:
         for one in running:
             one.interrupt(signal.SIGKILL)
+            one.wait()
 
 
 def report(ran: Ran, output: str, left: int) -> None:
