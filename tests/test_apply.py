@@ -18,7 +18,7 @@ from orchestrator.engines import kamailio
 from orchestrator.host import process
 from orchestrator.site import model
 
-pytestmark = [pytest.mark.engine]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 @pytest.fixture

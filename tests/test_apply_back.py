@@ -13,7 +13,7 @@ import ground
 import lanes
 import pytest
 
-pytestmark = [pytest.mark.engine]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 WORKERS = ("engines: {", "engines: {workers: 3, ")
 BREAKS = """

@@ -15,7 +15,7 @@ import ground
 import lanes
 import pytest
 
-pytestmark = [pytest.mark.engine]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 CALLER = str(ground.HERE / "fakes/caller.py")
 ROUTES = (

@@ -12,7 +12,7 @@ import ground
 import lanes
 import pytest
 
-pytestmark = [pytest.mark.engine]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 NUMBERS = ("kind: pbx,", 'kind: pbx, numbers: ["+4930"],')
 WORKERS = ("engines: {", "engines: {workers: 3, ")
