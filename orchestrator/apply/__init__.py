@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import check, drain, transaction
+from orchestrator.apply import check, drain, look, passwords, saved, transaction
 from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
-from orchestrator.host import access, cleaning, files, journal, secrets
+from orchestrator.host import access, cleaning, files, journal
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -58,6 +58,7 @@ def apply(
     lock_timeout: float,
     allow_down: frozenset[str] = frozenset(),
     drain_seconds: float | None = None,
+    promised: saved.Saved | None = None,
 ) -> Outcome:
     """Make the machine what *site* asks for.
 
@@ -68,8 +69,10 @@ def apply(
         lock_timeout: Seconds to wait for another sbcctl.
         allow_down: Parties that need not answer OPTIONS: trunks, or ``teams``.
         drain_seconds: How long to wait for calls to end before a restart; None: not at all.
+        promised: A saved plan that this must be.
 
     Raises:
+        SbcctlError: It is something else than *promised*; nothing was changed.
         SiteError: The site cannot run on these engines, or its certificate files do not fit.
         HostError: This machine lacks something; nothing in service was changed.
         EngineError: A check refused; nothing in service was changed.
@@ -81,7 +84,7 @@ def apply(
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
     check.check_music(site, machine)
-    found = _secrets(site, machine)
+    found = passwords.resolve(site, machine)
     observe.see_certificate(machine, site, _now())
     machine.store.prepare()
     with machine.store.lock(timeout=lock_timeout, command=f"apply {site.site}"):
@@ -93,6 +96,7 @@ def apply(
             found,
             allow_down=allow_down,
             drain_seconds=drain_seconds,
+            promised=promised,
         )
 
 
@@ -101,21 +105,17 @@ def _apply_locked(
     machine: observe.Machine,
     progress: announce.Progress,
     facts: views.EngineFacts,
-    found: _Secrets,
+    found: passwords.Passwords,
     *,
     allow_down: frozenset[str],
     drain_seconds: float | None,
+    promised: saved.Saved | None,
 ) -> Outcome:
     generation = generations.render_site(
         site,
         facts=facts,
         paths=machine.paths,
-        secrets=views.Secrets(
-            contact_key=machine.store.contact_key(),
-            phones=found.phones,
-            trunks=found.trunks,
-            registrations=found.registrations,
-        ),
+        secrets=found.with_key(machine.store.contact_key()),
     )
     machine.store.put_right()
     make_run_directory(machine)
@@ -123,14 +123,17 @@ def _apply_locked(
     observed = observe.observe(machine, generation, facts, seen)
     todo = plan.make_plan(generation, observed)
     goal = transaction.Goal(f"apply {site.site}", generation, allowed=allow_down)
+    if promised is not None:
+        saved.check(promised, facts, observed.committed[:12], goal.name, todo)
     if not todo.steps:
+        machine.store.stage(generation, look.origin_of(site))
         machine.store.mark_good(goal.name)
         journal.clear(machine.state)
         return Outcome(generation=goal.name, steps=(), warnings=_certificate_warnings(seen))
     prepare_engines(machine, generation)
     before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
-    _stage(machine, progress, generation, before)
+    _stage(machine, progress, generation, before, look.origin_of(site))
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
         seen, _ = observe.see_certificate(machine, site, _now())
         todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
@@ -151,36 +154,6 @@ def prepare_engines(machine: observe.Machine, generation: generations.Generation
     for engine in ("kamailio", "rtpengine"):
         machine.supervisor.end_leftovers(engine)
     check.check_sockets(machine, generation)
-
-
-@dataclass(frozen=True, slots=True)
-class _Secrets:
-    """The passwords of site.yaml: of phones by user, of our proofs by trunk."""
-
-    phones: dict[str, str]
-    trunks: dict[str, str]
-    registrations: dict[str, str]
-
-
-def _secrets(site: model.Site, machine: observe.Machine) -> _Secrets:
-    def of(secret: model.Secret, what: str) -> str:
-        return secrets.resolve(secret, what=what, env=machine.env)
-
-    users = site.phones.users if site.phones else {}
-    trunks = {
-        name: of(trunk.digest.password, f"trunks.{name}.digest.password")
-        for name, trunk in site.trunks.items()
-        if trunk.digest is not None
-    }
-    registrations = {
-        name: of(trunk.registration.password, f"trunks.{name}.registration.password")
-        for name, trunk in site.trunks.items()
-        if trunk.registration is not None
-    }
-    phones = {
-        user: of(phone.password, f"phones.users.{user}.password") for user, phone in users.items()
-    }
-    return _Secrets(phones=phones, trunks=registrations | trunks, registrations=registrations)
 
 
 def make_run_directory(machine: observe.Machine) -> None:
@@ -235,13 +208,14 @@ def _stage(
     progress: announce.Progress,
     generation: generations.Generation,
     before: journal.Before,
+    origin: str,
 ) -> None:
     """Write the generation beside and let Kamailio check it; on refusal it is removed again."""
     with progress.step("stage", f"{len(generation.files)} files, kamailio -c") as step:
         if before.current == generation.digest[:12]:
             step.note("written before")
             return
-        name = machine.store.stage(generation)
+        name = machine.store.stage(generation, origin)
         config = machine.state / "generations" / name / wanted.KAMAILIO_CONFIG
         try:
             kamailio.check_config(config, machine.root)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -50,28 +51,23 @@ def command(
     allow_down: tuple[str, ...],
     drain: float | None,
 ) -> None:
-    """Make this machine the SBC that SITE (a site.yaml, - for stdin) describes.
+    """Make this machine the SBC that SITE (a site.yaml, - for stdin, or a saved plan) describes.
 
     Obtains the certificate, starts or reloads the engines with the cheapest step that suffices,
     and reads back from them what they run. Run again, it does nothing. When a step fails, what
     served before is put back.
     """
     # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
-    from orchestrator import apply, observe  # noqa: PLC0415
-    from orchestrator.apply import check  # noqa: PLC0415
-    from orchestrator.render import views  # noqa: PLC0415
+    from orchestrator import apply  # noqa: PLC0415
+    from orchestrator.cli import placing, plan_file  # noqa: PLC0415
     from orchestrator.site import load  # noqa: PLC0415
 
     began = time.monotonic()
-    wanted, places = load.read_site(site)
-    machine = observe.Machine(
-        paths=views.Paths(state=options.state_dir, run=options.run_dir),
-        engine_root=options.engine_root,
-        env=os.environ,
-        read=tuple(path for path, _ in (*check.named_roots(wanted), *check.named_music(wanted))),
-    )
+    told = None if site == "-" else plan_file.read(site)
+    wanted, places = load.read_site(site) if told is None else _asked(told, site)
+    machine = placing.machine_for(options, wanted, os.environ)
     console = options.console()
-    try:
+    with placing.placed(places):
         outcome = apply.apply(
             wanted,
             machine,
@@ -79,11 +75,8 @@ def command(
             lock_timeout=lock_timeout,
             allow_down=_allowed(allow_down, wanted),
             drain_seconds=drain,
+            promised=None if told is None else plan_file.as_saved(told),
         )
-    except errors.SiteError as refused:
-        raise errors.SiteError(
-            tuple(_placed(problem, places) for problem in refused.problems)
-        ) from refused
     for warning in outcome.warnings:
         console.say(f"warning: {warning}")
     console.result(
@@ -97,6 +90,13 @@ def command(
             "warnings": list(outcome.warnings),
         },
     )
+
+
+def _asked(told: Mapping[str, object], path: str) -> tuple[model.Site, tree.SourceMap]:
+    """The site that a saved plan was made for."""
+    from orchestrator.site import load  # noqa: PLC0415
+
+    return load.read_text(json.dumps(told["asked"]).encode(), path)
 
 
 def _as_json(step: plan.Step) -> dict[str, str]:
@@ -130,14 +130,6 @@ def _allowed(names: tuple[str, ...], site: model.Site) -> frozenset[str]:
             hint=f"there are {', '.join(sorted(known))}",
         )
     return frozenset(names)
-
-
-def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:
-    """The problem with its place in site.yaml, or that of the nearest part around it."""
-    found, _ = places.find(problem.path)
-    position = places.position(found)
-    source = places.source.line(position.line) if position else ""
-    return dataclasses.replace(problem, position=position, source=source)
 
 
 def _sentence(site: str, outcome: apply.Outcome, seconds: float) -> str:

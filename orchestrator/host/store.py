@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -34,6 +33,7 @@ from pathlib import Path
 
 from orchestrator import errors
 from orchestrator.host import access, files
+from orchestrator.host import manifest as manifests
 from orchestrator.render import generation as generations
 
 _NAME_LENGTH = 12
@@ -54,6 +54,7 @@ class Stored:
         drifted: Paths of files that are no longer what was written, sorted.
         missing: Those of them that are not there at all, or cannot be read.
         written: Path and digest of every file as it was written.
+        origin: What was said about where it came from; empty when nothing was.
     """
 
     name: str
@@ -62,26 +63,7 @@ class Stored:
     drifted: tuple[str, ...]
     missing: tuple[str, ...] = ()
     written: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One file in a manifest."""
-
-    path: str
-    sha256: str
-    effect: str
-    secret: bool
-    table: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Manifest:
-    """What manifest.json says."""
-
-    digest: str
-    skeleton: str
-    files: tuple[_Entry, ...]
+    origin: str = ""
 
 
 class Store:
@@ -158,8 +140,10 @@ class Store:
 
     # -- generations ------------------------------------------------------------------------
 
-    def stage(self, generation: generations.Generation) -> str:
+    def stage(self, generation: generations.Generation, origin: str = "") -> str:
         """Write a generation beside the others and return its name; nothing uses it yet.
+
+        Its manifest remembers *origin*, a text about where it came from.
 
         Where the same generation lies already, only its drifted files are put right, each by
         rename, so that a current one is never without a file. A new one that comes to nothing
@@ -172,8 +156,8 @@ class Store:
             for file in generation.files:
                 if known is None or _differs(folder / file.path, file):
                     self._write(folder / file.path, file.text.encode(), secret=file.secret)
-            if known is None:
-                self._write(folder / _MANIFEST, _as_json(generation), secret=True)
+            if known is None or origin not in ("", known.origin):
+                self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
             files.sync_directories(folder)
             files.sync(folder.parent)
         return name
@@ -210,6 +194,7 @@ class Store:
             drifted=tuple(drifted),
             missing=tuple(missing),
             written=tuple((entry.path, entry.sha256) for entry in manifest.files),
+            origin=manifest.origin,
         )
 
     def names(self) -> tuple[str, ...]:
@@ -299,6 +284,17 @@ class Store:
                 files.sync(path.parent)
             return path.read_text(encoding="ascii").strip()
 
+    def known_contact_key(self) -> str | None:
+        """The key that signs hidden Contacts; None before it was made."""
+        try:
+            return (self.state / "keys" / "contact").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise errors.HostError(
+                f"{self.state}/keys/contact cannot be read", hint="run sbcctl as root"
+            ) from error
+
     # -- doing ------------------------------------------------------------------------------
 
     def _write(self, path: Path, content: bytes, *, secret: bool) -> None:
@@ -332,14 +328,8 @@ class Store:
                 if path.is_file():
                     os.utime(path, (stamp, stamp))
 
-    def _manifest(self, name: str) -> _Manifest | None:
-        path = self.state / "generations" / name / _MANIFEST
-        try:
-            read = json.loads(path.read_bytes())
-            entries = tuple(_Entry(**entry) for entry in read["files"])
-            return _Manifest(digest=read["digest"], skeleton=read["skeleton"], files=entries)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
+    def _manifest(self, name: str) -> manifests.Manifest | None:
+        return manifests.read(self.state / "generations" / name / _MANIFEST)
 
     def _link(self, name: str, target: str | None) -> None:
         path = self.state / name
@@ -366,22 +356,3 @@ def _differs(path: Path, file: generations.File) -> bool:
         return path.read_bytes() != file.text.encode()
     except OSError:
         return True
-
-
-def _as_json(generation: generations.Generation) -> bytes:
-    manifest = {
-        "format": 1,
-        "digest": generation.digest,
-        "skeleton": generation.skeleton,
-        "files": [
-            {
-                "path": file.path,
-                "sha256": file.digest,
-                "effect": str(file.effect),
-                "secret": file.secret,
-                "table": file.table,
-            }
-            for file in generation.files
-        ],
-    }
-    return (json.dumps(manifest, indent=1) + "\n").encode()

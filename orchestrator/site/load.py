@@ -66,6 +66,15 @@ def read_site(path: str) -> tuple[model.Site, tree.SourceMap]:
     return _load(text, path)
 
 
+def read_text(text: bytes, name: str) -> tuple[model.Site, tree.SourceMap]:
+    """Read the site in *text*; its places are told as places in the file *name*.
+
+    Raises:
+        errors.SiteError: It is no site.
+    """
+    return _load(text, name)
+
+
 def _hint_for(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "sbcctl init writes one to begin with"

@@ -1,0 +1,68 @@
+"""A plan that was written down, and whether it is still what would be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator import errors, plan
+from orchestrator.render import views
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a plan said when it was made.
+
+    Attributes:
+        begin: Name of the generation that served; empty when none did.
+        end: Name of the generation it leads to; empty when it was not known yet.
+        kamailio: Version of Kamailio, ``6.0.1``.
+        rtpengine: Version of RTPEngine, ``12.5``.
+        steps: Kind and subject of each step, in order.
+    """
+
+    begin: str
+    end: str
+    kamailio: str
+    rtpengine: str
+    steps: tuple[tuple[str, str], ...]
+
+
+def check(
+    saved: Saved, facts: views.EngineFacts, committed: str, name: str, todo: plan.Plan
+) -> None:
+    """Make sure that what would be done now is what the plan said.
+
+    Args:
+        saved: The plan.
+        facts: The engines that are installed now.
+        committed: Name of the generation that serves now.
+        name: Name of the generation its site is rendered to now.
+        todo: What would be done now.
+
+    Raises:
+        SbcctlError: It is something else; the message says what moved.
+    """
+    moved = [
+        f"{what} was {then or 'nothing'}, and is {now or 'nothing'} now"
+        for what, then, now in (
+            ("the generation that serves", saved.begin, committed),
+            ("Kamailio", saved.kamailio, ".".join(map(str, facts.kamailio))),
+            ("RTPEngine", saved.rtpengine, ".".join(map(str, facts.rtpengine))),
+            ("the result", saved.end, name if saved.end else ""),
+            ("what is to do", _words(saved.steps), _words(_steps(todo))),
+        )
+        if then != now
+    ]
+    if moved:
+        raise errors.SbcctlError(
+            f"the plan is stale and nothing was changed: {'; '.join(moved)}",
+            hint="make it again with sbcctl plan, and look at what it says now",
+        )
+
+
+def _steps(todo: plan.Plan) -> tuple[tuple[str, str], ...]:
+    return tuple((str(step.kind), step.subject) for step in todo.steps)
+
+
+def _words(steps: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(" ".join(filter(None, step)) for step in steps)

@@ -1,0 +1,51 @@
+"""What verbs that take a SITE have in common: the machine, and problems at their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from orchestrator import errors
+from orchestrator.cli import settings
+
+if TYPE_CHECKING:
+    from orchestrator import observe
+    from orchestrator.site import model, tree
+
+
+def machine_for(
+    options: settings.Settings, site: model.Site, environ: Mapping[str, str]
+) -> observe.Machine:
+    """The machine that the global options name, with the files that this site names."""
+    from orchestrator import observe  # noqa: PLC0415
+    from orchestrator.apply import check  # noqa: PLC0415
+    from orchestrator.render import views  # noqa: PLC0415
+
+    named = (*check.named_roots(site), *check.named_music(site))
+    return observe.Machine(
+        paths=views.Paths(state=options.state_dir, run=options.run_dir),
+        engine_root=options.engine_root,
+        env=environ,
+        read=tuple(path for path, _ in named),
+    )
+
+
+@contextmanager
+def placed(places: tree.SourceMap) -> Iterator[None]:
+    """Problems that are found after the file was read get their places in it."""
+    try:
+        yield
+    except errors.SiteError as refused:
+        raise errors.SiteError(
+            tuple(_placed(problem, places) for problem in refused.problems)
+        ) from refused
+
+
+def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:
+    """The problem with its place in site.yaml, or that of the nearest part around it."""
+    found, _ = places.find(problem.path)
+    position = places.position(found)
+    source = places.source.line(position.line) if position else ""
+    return dataclasses.replace(problem, position=position, source=source)
