@@ -67,11 +67,7 @@ def read_site(path: str) -> tuple[model.Site, tree.SourceMap]:
 
 
 def read_text(text: bytes, name: str) -> tuple[model.Site, tree.SourceMap]:
-    """Read the site in *text*; its places are told as places in the file *name*.
-
-    Raises:
-        errors.SiteError: It is no site.
-    """
+    """Read the site in *text* as :func:`read_site` does, its places told as in file *name*."""
     return _load(text, name)
 
 
