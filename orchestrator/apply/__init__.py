@@ -9,6 +9,7 @@ The order of things (DESIGN section 5)::
     check sockets             addresses are here, ports are free
     certificate               obtained and proven, not yet in use
     stage, kamailio -c        written beside, accepted by the engine's own checker
+    trial                     started for a moment in a network of its own (trial.py)
     drain                     when asked and a restart is coming: no new calls, wait (drain.py)
     look again -> plan        the world may have moved while a CA was asked
     transaction               done whole, or undone (transaction.py)
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import check, drain, look, passwords, saved, transaction
+from orchestrator.apply import check, drain, look, passwords, saved, transaction, trial
 from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
 from orchestrator.host import access, cleaning, files, journal
 from orchestrator.render import generation as generations
@@ -134,6 +135,7 @@ def _apply_locked(
     before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
     _stage(machine, progress, generation, before, look.origin_of(site))
+    trial.try_start(machine, progress, todo, before, new_certificate)
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
         seen, _ = observe.see_certificate(machine, site, _now())
         todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))

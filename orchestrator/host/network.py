@@ -47,6 +47,20 @@ def addresses() -> frozenset[str]:
     return frozenset(found)
 
 
+def add_to_loopback(addresses: Iterable[str]) -> None:
+    """Switch the loopback on in the network namespace we live in, with more IPv4 addresses on it.
+
+    Raises:
+        HostError: The kernel refuses.
+    """
+    from pyroute2 import IPRoute  # noqa: PLC0415 - see the module docstring
+
+    with _refusal("cannot put addresses on the loopback"), IPRoute() as route:
+        route.link("set", index=1, state="up")
+        for address in addresses:
+            route.addr("add", index=1, address=address, prefixlen=32)
+
+
 def create_namespace(name: str) -> None:
     """Create the named network namespace *name* with its loopback up.
 

@@ -69,7 +69,7 @@ def spawn(
     Raises:
         HostError: The kernel refuses the namespaces; the hint says what stands in the way.
     """
-    flags = _allowed_flags()
+    flags = allowed_flags()
     setpriv = (process.find_program("setpriv"), "--pdeathsig", "KILL") if tied else ()
     words = (*setpriv, process.find_program("unshare"), *flags, "--", *argv)
     actions = [(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in (files or {}).items()]
@@ -160,8 +160,12 @@ def replace_file(target: str, source: str) -> None:
     process.run(("mount", "--bind", source, str(real)), timeout=10, check=True)
 
 
-def _allowed_flags() -> tuple[str, ...]:
-    """The flags with which the kernel lets us make the namespaces."""
+def allowed_flags() -> tuple[str, ...]:
+    """The flags of unshare(1) with which the kernel lets us make the namespaces.
+
+    Raises:
+        HostError: It does not; the hint says what stands in the way.
+    """
     ways = ((), _OWN_USER) if os.geteuid() == 0 else (_OWN_USER,)
     words = ""
     for way in ways:
@@ -171,7 +175,7 @@ def _allowed_flags() -> tuple[str, ...]:
             return flags
         words = ran.err.strip()
     raise errors.HostError(
-        f"the kernel refuses the namespaces the lab lives in: {words}", hint=_reason(words)
+        f"the kernel refuses namespaces of our own: {words}", hint=_reason(words)
     )
 
 
