@@ -280,10 +280,7 @@ class Rpc:
         except jsonrpc.ProtocolError as error:
             raise _refused(method, error) from error
         except (FileNotFoundError, ConnectionError) as error:
-            raise errors.EngineSilent(
-                f"Kamailio does not listen on {path}",
-                hint="it is not running, or runs with another --run-dir",
-            ) from error
+            raise _not_there(path) from error
         except TimeoutError as error:
             raise errors.EngineSilent(
                 f"Kamailio did not answer {method} within {timeout:g} s",
@@ -305,6 +302,8 @@ class Rpc:
         path = self.folder / "reload.lock"
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except FileNotFoundError as error:
+            raise _not_there(self.path) from error
         except OSError as error:
             raise errors.HostError(
                 f"cannot write {path}: {error.strerror}", hint="run sbcctl as root"
@@ -332,6 +331,13 @@ def unexpected(name: str, told: object) -> errors.EngineRefused:
         f"Kamailio's answer has no number {name}",
         words=str(told)[:200],
         hint="this Kamailio answers otherwise than the ones sbcctl knows; please report it",
+    )
+
+
+def _not_there(path: Path) -> errors.EngineSilent:
+    return errors.EngineSilent(
+        f"Kamailio does not listen on {path}",
+        hint="it is not running, or runs with another --run-dir",
     )
 
 

@@ -70,6 +70,9 @@ def test_what_is_no_fifo_of_kamailio_is_not_written_to(rpc, tmp_path):
             rpc.call("dispatcher.list", "short")
         fifo.unlink()
     assert kept.read_text() == "kept"
+    for method in ("dispatcher.list", "dispatcher.reload", "core.uptime"):
+        with pytest.raises(errors.EngineSilent, match="does not listen on"):
+            kamailio_rpc.Rpc(tmp_path / "no/kamailio.sock", tmp_path / "no").call(method)
     assert [path.name for path in tmp_path.glob("*rpc-*")] == []
 
 
