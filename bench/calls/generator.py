@@ -75,6 +75,7 @@ class Load:
         self.standing: list[agent.Call] = []
         self.short: set[str] = set()
         self.tasks: list[asyncio.Task[None]] = []
+        self.dialling: asyncio.Task[None] | None = None
         self.agent = agent.Agent(dialled=plan["dialled"], tell=self._tell, fail=self._fail)
         self.teams = ends.TeamsEnd(self.agent, plan["teams"], folder)
         self.agent.callee = ends.UdpEnd(self.agent, plan["callee"])
@@ -133,7 +134,8 @@ class Load:
 
     async def _fill(self) -> None:
         """Set up the calls that stand; the first of each source talk."""
-        self.dialling = asyncio.create_task(self.teams.dial())
+        if self.dialling is None:
+            self.dialling = asyncio.create_task(self.teams.dial())
         for source in self.agent.callers:
             for number in range(self.plan["standing"][source]):
                 talks = number < self.plan["talking"][source]

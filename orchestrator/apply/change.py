@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.engines import certificate, kamailio, kamailio_uac
+from orchestrator.engines import certificate, kamailio, kamailio_load, kamailio_uac
 from orchestrator.host import notes
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
@@ -15,6 +15,7 @@ from orchestrator.render import wanted
 _READY_SECONDS = 20.0
 _SERVED_SECONDS = 3.0
 _LOADED_SECONDS = 2.0
+_SEEN_SECONDS = 5.0
 _POLL = 0.05
 
 
@@ -140,7 +141,16 @@ class Change:
                 if time.monotonic() > end:
                     raise
             else:
-                return
+                break
+        self._await_media()
+
+    def _await_media(self) -> None:
+        """Let a running Kamailio find RTPEngine again: until then it refuses calls by 503."""
+        end = time.monotonic() + _SEEN_SECONDS
+        # What it does not say keeps nobody from going on: the read-back is what decides.
+        with suppress(errors.EngineError):
+            while time.monotonic() < end and not kamailio_load.sees_media(self._machine.rpc):
+                time.sleep(_POLL)
 
     def _take_back_registrations(self) -> None:
         """Tell carriers which of our registrations end with this generation."""

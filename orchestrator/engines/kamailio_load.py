@@ -31,6 +31,15 @@ class Load:
     rows: Mapping[str, int]
 
 
+def sees_media(rpc: kamailio_rpc.Rpc) -> bool:
+    """Whether Kamailio takes its RTPEngine for alive; before 6.0 it does not say, that is yes."""
+    result = rpc.call("rtpengine.show", "all")
+    return not any(
+        isinstance(node, dict) and node.get("active") is False
+        for node in (result if isinstance(result, list) else [result])
+    )
+
+
 def read_load(rpc: kamailio_rpc.Rpc) -> Load:
     """Ask the running Kamailio.
 

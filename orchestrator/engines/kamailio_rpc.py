@@ -71,6 +71,7 @@ ALLOWED = RELOADS | {
     "permissions.subnetDump",
     "pkg.stats",
     "pv.shvSet",
+    "rtpengine.show",
     "stats.get_statistics",
     "system.listMethods",
     "tls.info",
