@@ -112,6 +112,18 @@ def test_a_hint_is_no_failure(tmp_path):
     assert [hint["line"] for hint in found["hints"]] == [7]
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_hint_is_a_failure_when_asked_for(tmp_path, output):
+    """With --strict CI stops at a hint; a site without one stays valid."""
+    file = tmp_path / "site.yaml"
+    file.write_text(Path(EXAMPLE).read_text().replace("203.0.113.10", "10.1.2.3"))
+    ran = sbcctl("validate", "--strict", str(file), "-o", output)
+    assert ran.returncode == 3
+    assert b"private-public-address" in ran.stdout + ran.stderr
+    assert b"is valid" not in ran.stdout
+    assert sbcctl("validate", "--strict", EXAMPLE, "-o", output).returncode == 0
+
+
 def test_a_site_from_standard_input():
     """- reads standard input, for sops and templates."""
     assert sbcctl("validate", "-", stdin=Path(EXAMPLE).read_bytes()).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orchestrator import console
+from orchestrator import console, errors
 from orchestrator.cli import settings
 from orchestrator.site import load, model, preset, rules, sentences
 
@@ -14,12 +14,15 @@ NOT_CHECKED = ("the engines' own check", "DNS", "the certificate", "whether trun
 
 @click.command("validate")
 @settings.site_argument
+@click.option("--strict", is_flag=True, help="Take hints for problems too: exit 3.")
 @click.pass_obj
-def command(options: settings.Settings, site: str) -> None:
+def command(options: settings.Settings, site: str, *, strict: bool) -> None:
     """Check the file SITE (site.yaml; - is standard input) and say all that is wrong with it."""
     wanted, places = load.read_site(site)
     found = (*preset.find_placeholders(places), *rules.find_hints(wanted))
     hints = sentences.place(found, places)
+    if strict and hints:
+        raise errors.SiteError(hints)
     voice = options.console()
     voice.hints(hints)
     voice.result(
