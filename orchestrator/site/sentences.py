@@ -219,6 +219,13 @@ def _say_number(detail: ErrorDetails, path: tree.Path) -> _Said:
     return "wrong-type", f"{dotted(path)} must be a whole number, not {kind}", asked.meaning(path)
 
 
+def _say_switch(detail: ErrorDetails, path: tree.Path) -> _Said:
+    if detail["input"] is None:
+        return "empty", f"{dotted(path)} is empty", asked.meaning(path)
+    message = f"{dotted(path)} must be yes or no, not {_brief(detail['input'])}"
+    return "wrong-type", message, asked.meaning(path)
+
+
 def _say_range(detail: ErrorDetails, path: tree.Path) -> _Said:
     context = detail["ctx"]
     bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
@@ -295,6 +302,8 @@ _SENTENCES: Mapping[str, Callable[[ErrorDetails, tree.Path], _Said]] = {
     "string_too_short": _say_too_short_text,
     "too_short": _say_too_few,
     "too_long": _say_too_many,
+    "bool_type": _say_switch,
+    "bool_parsing": _say_switch,
     "int_type": _say_number,
     "int_parsing": _say_number,
     "int_parsing_size": _say_number,
