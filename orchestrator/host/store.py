@@ -115,9 +115,12 @@ class Store:
             except BlockingIOError:
                 if time.monotonic() >= end:
                     pid, _, command = os.pread(handle, 400, 0).decode().strip().partition(" ")
+                    # The holder writes its name once, when it gets the lock.
+                    written = time.gmtime(os.fstat(handle).st_mtime)
+                    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", written)
                     raise errors.LockHeld(
                         f"another sbcctl works on {self.state}: process {pid or '?'}"
-                        f" ({command or 'unknown'})",
+                        f" ({command or 'unknown'}), since {since}",
                         hint="wait for it to end, or use --lock-timeout SECONDS",
                     ) from None
                 time.sleep(_LOCK_POLL)

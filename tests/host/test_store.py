@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,10 @@ def test_the_holder_of_the_lock_is_named(kept):
         assert holder.stdout
         assert holder.stdout.readline() == b"up\n"
         with (
-            pytest.raises(errors.LockHeld, match=rf"process {holder.pid} \(apply fra1\)"),
+            pytest.raises(
+                errors.LockHeld,
+                match=rf"process {holder.pid} \(apply fra1\), since {time.gmtime().tm_year}-",
+            ),
             kept.lock(timeout=0.1, command="apply"),
         ):
             pass
