@@ -18,7 +18,7 @@ JOBS =
 STORIES =
 
 .PHONY: help setup demo test check fmt fmt-check lint types layers shape golden conformance
-.PHONY: engines bench clean
+.PHONY: engines faults bench clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | \
@@ -70,6 +70,9 @@ conformance: setup ## Tell all stories on both generations, write docs/conforman
 
 engines: setup ## Build the engine roots in the cache folder (RELEASE=trixie, bookworm or sid).
 	@scripts/engines.sh $(RELEASE)
+
+faults: setup engines ## Break each file operation and exchange of apply and rollback once (hours).
+	@SBCCTL_FAULTS=every $(PYTHON) -m pytest -q -s tests/test_faults.py
 
 bench: setup ## Run the benchmarks: ratios measured side by side.
 	@for each in bench/*.py; do echo "$$each"; $(PYTHON) "$$each" || exit; done

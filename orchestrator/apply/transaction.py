@@ -78,7 +78,8 @@ def before(machine: observe.Machine, goal: Goal, observed: plan.Observed) -> jou
         rtpengine=observed.rtpengine.running,
     )
     dead = journal.read(machine.state)
-    if dead is None:
+    # Where the dead one had its candidate marked good already, only its journal is left over.
+    if dead is None or dead.good != dead.candidate == found.good:
         return found
     return dataclasses.replace(
         dead,
