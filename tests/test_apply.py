@@ -56,7 +56,6 @@ def current(machine: ground.Ground) -> str:
     return str((machine.state / "current").readlink())
 
 
-@pytest.mark.alone
 def test_from_nothing_to_serving_and_then_nothing_to_do(machine):
     """The first apply starts both engines; the second touches nothing."""
     first = machine.apply("--output", "json")
@@ -66,9 +65,7 @@ def test_from_nothing_to_serving_and_then_nothing_to_do(machine):
     assert "no answer" not in first.stderr
     assert current(machine) == str((machine.state / "last-known-good").readlink())
     before = tree(machine.state), tree(machine.run_dir)
-    began = time.monotonic()
     second = machine.apply("--output", "json")
-    assert time.monotonic() - began < 3
     assert kinds(second) == []
     assert (tree(machine.state), tree(machine.run_dir)) == before
     secret = machine.state / "keys/contact"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 
 import ground
@@ -108,9 +107,7 @@ def test_many_rows_of_every_shape(machine, rpc):
     }
     assert len(kamailio.table_rows(rpc, "route") or {}) == 4
     assert kamailio.table_rows(rpc, "nothing") is None
-    began = time.monotonic()
     assert kinds(machine.apply("--output", "json")) == []
-    assert time.monotonic() - began < 2
 
 
 def test_a_table_too_large_for_a_datagram_is_read_back_whole(machine, rpc):

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from orchestrator.site import tree
 
 _RESTARTS = {
-    plan.Kind.RESTART_KAMAILIO: "Kamailio restarts: calls that ring and TLS connections end,"
-    " calls that talk go on",
-    plan.Kind.RESTART_RTPENGINE: "RTPEngine restarts",
+    plan.Kind.RESTART_KAMAILIO: "Kamailio",
+    plan.Kind.RESTART_RTPENGINE: "RTPEngine",
+}
+_STARTS = {
     plan.Kind.START_KAMAILIO: "Kamailio starts",
     plan.Kind.START_RTPENGINE: "RTPEngine starts",
 }
@@ -54,7 +55,7 @@ def fields_of(told: look.Look, site: str, places: tree.SourceMap) -> dict[str, o
         "needs": [
             _NEEDS[step.kind] + step.reason for step in told.todo.steps if step.kind in _NEEDS
         ],
-        "effect": _effect(told.todo, told.observed),
+        "effect": _effect(told.todo),
         "files": list(told.files),
         "restarts": sum(step.kind.startswith("restart") for step in told.todo.steps),
     }
@@ -117,15 +118,17 @@ def _change(change: changes.Change, places: tree.SourceMap) -> dict[str, object]
     }
 
 
-def _effect(todo: plan.Plan, observed: plan.Observed) -> str:
+def _effect(todo: plan.Plan) -> str:
     """What is reloaded or restarted, and what calls notice of it."""
     if not todo.steps:
         return "nothing is done"
     kinds = set(todo.kinds)
-    parts = [words for kind, words in _RESTARTS.items() if kind in kinds]
-    calls = observed.rtpengine.calls
-    if plan.Kind.RESTART_RTPENGINE in kinds:
-        parts.append(f"{calls} calls lose their audio" if calls else "no call is on it now")
+    parts = [words for kind, words in _STARTS.items() if kind in kinds]
+    parts += [
+        f"{_RESTARTS[step.kind]} restarts: {step.cost}"
+        for step in todo.steps
+        if step.kind in _RESTARTS
+    ]
     read = [word for kind, word in _RELOADED.items() if kind in kinds]
     if read:
         parts.append(f"Kamailio reads {', '.join(read)} again")
@@ -157,7 +160,8 @@ def text_of(told: Mapping[str, object]) -> str:
 def _count_line(found: list[Mapping[str, object]], restarts: object) -> str:
     signs = [change["sign"] for change in found]
     added, changed, removed = (signs.count(sign) for sign in "+~-")
-    return f"Plan: {added} to add, {changed} to change, {removed} to remove. {restarts} restarts."
+    ends = f"{restarts} restart{'' if restarts == 1 else 's'}."
+    return f"Plan: {added} to add, {changed} to change, {removed} to remove. {ends}"
 
 
 def _change_lines(change: Mapping[str, object]) -> list[str]:

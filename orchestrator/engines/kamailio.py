@@ -22,6 +22,9 @@ _CHECK_SECONDS = 30.0
 _CONDITIONS = {"A": "active", "I": "inactive", "T": "trying", "D": "disabled"}
 _READY_POLL = 0.05
 _UAC_MARGIN = 1.5
+_NOBODY = frozenset({0, 408, 477, 502, 503, 504})
+"""No answer: tm says 408, 477 and 503 in the peer's place when nobody was reached, and the
+dispatcher takes none of these for a gateway that is up (ds_ping_reply_codes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +309,8 @@ def send_options(
         timer: tm's ``fr_timer`` in seconds, as the running skeleton sets it.
 
     Returns:
-        The status code, or None when nobody answered or it could not be sent.
+        The status code, or None when nobody answered, it could not be sent, or the peer takes no
+        calls (502, 503, 504).
     """
     # No tag: tm adds its own, and two make the header one that no grammar knows.
     headers = f"From: <{identity}>\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
@@ -323,5 +327,4 @@ def send_options(
     except errors.EngineRefused:
         return None
     code = int(str(result.get("code", 0))) if isinstance(result, dict) else 0
-    # tm answers in the peer's place with 408 and 477 when nobody was reached.
-    return None if code in (0, 408, 477) else code
+    return None if code in _NOBODY else code
