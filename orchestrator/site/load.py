@@ -113,6 +113,8 @@ def _load(text: bytes, file: str) -> tuple[model.Site, tree.SourceMap]:
 
 def _check(places: tree.SourceMap) -> tuple[model.Site | None, tuple[errors.Problem, ...]]:
     """The model's word, then the rules'."""
+    if too_many := rules.find_excess(places.root.value):
+        return None, sentences.place(too_many, places)
     try:
         site = model.Site.model_validate(places.root.value)
     except pydantic.ValidationError as error:

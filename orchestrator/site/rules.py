@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orchestrator import errors
 from orchestrator.site import account_rules, microsoft, model, route_rules, trunk_rules
@@ -33,6 +33,26 @@ _UNROUTED = tuple(
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Path = tuple[str | int, ...]
+
+
+def find_excess(value: object) -> tuple[errors.Problem, ...]:
+    """Say so when there are more trunks than gateways may be, before each is looked at.
+
+    Args:
+        value: The whole file as plain values, not yet a Site.
+    """
+    trunks = value.get("trunks") if isinstance(value, Mapping) else None
+    if not isinstance(trunks, Mapping) or len(trunks) <= MOST_GATEWAYS:
+        return ()
+    return (
+        errors.Problem(
+            "too-many-gateways",
+            f"there are {len(trunks):,} trunks, each with a gateway at least, and"
+            f" {MOST_GATEWAYS:,} gateways may be in all",
+            path=("trunks",),
+            hint="spread them over several sites",
+        ),
+    )
 
 
 def find_problems(site: model.Site) -> tuple[errors.Problem, ...]:
