@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-import annotated_types
 from pydantic import IPvAnyAddress, IPvAnyNetwork
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -250,14 +249,20 @@ def _is_known(said: object) -> bool:
         return False
 
 
+def _bound(said: list[object], name: str) -> int | None:
+    """A limit among what a field says of its values: ``ge``, ``le``, ``min_length``..."""
+    found = (getattr(each, name, None) for each in said)
+    return next((bound for bound in found if isinstance(bound, int)), None)
+
+
 def _limits(said: list[object]) -> str:
     """``, 5 to 300`` for a number, ``, 1 to 16 entries`` for a list."""
-    low = next((each.ge for each in said if isinstance(each, annotated_types.Ge)), None)
-    high = next((each.le for each in said if isinstance(each, annotated_types.Le)), None)
+    low = _bound(said, "ge")
+    high = _bound(said, "le")
     if low is not None and high is not None:
         return f", {low} to {high}"
-    least = next((each.min_length for each in said if isinstance(each, annotated_types.MinLen)), 0)
-    most = next((each.max_length for each in said if isinstance(each, annotated_types.MaxLen)), 0)
+    least = _bound(said, "min_length") or 0
+    most = _bound(said, "max_length") or 0
     if most:
         return f", {least} to {most} entries"
     return ""
