@@ -15,7 +15,7 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
-    from orchestrator import apply, plan
+    from orchestrator import apply
     from orchestrator.site import model, tree
 
 
@@ -24,19 +24,8 @@ _DAY = 86400
 
 @click.command("apply")
 @settings.site_argument
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0, max=86400),
-    default=0.0,
-    metavar="SECONDS",
-    help="Wait this long for another sbcctl to end (0).",
-)
-@click.option(
-    "--allow-down",
-    multiple=True,
-    metavar="TRUNK",
-    help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
-)
+@settings.lock_timeout_option
+@settings.allow_down_option
 @click.option(
     "--drain",
     metavar="TIME",
@@ -59,7 +48,7 @@ def command(
     """
     # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
     from orchestrator import apply  # noqa: PLC0415
-    from orchestrator.cli import placing, plan_file  # noqa: PLC0415
+    from orchestrator.cli import placing, plan_file, plan_text  # noqa: PLC0415
     from orchestrator.site import load  # noqa: PLC0415
 
     began = time.monotonic()
@@ -86,7 +75,7 @@ def command(
             "site": wanted.site,
             "generation": outcome.generation,
             "changed": bool(outcome.steps),
-            "steps": [_as_json(step) for step in outcome.steps],
+            "steps": [plan_text.step_as_json(step) for step in outcome.steps],
             "warnings": list(outcome.warnings),
         },
     )
@@ -97,15 +86,6 @@ def _asked(told: Mapping[str, object], path: str) -> tuple[model.Site, tree.Sour
     from orchestrator.site import load  # noqa: PLC0415
 
     return load.read_text(json.dumps(told["asked"]).encode(), path)
-
-
-def _as_json(step: plan.Step) -> dict[str, str]:
-    return {
-        "kind": str(step.kind),
-        "subject": step.subject,
-        "reason": step.reason,
-        "cost": step.cost,
-    }
 
 
 def _seconds(text: str | None) -> float | None:

@@ -61,13 +61,20 @@ def fields_of(told: look.Look, site: str, places: tree.SourceMap) -> dict[str, o
     }
 
 
-def _step(step: plan.Step, told: look.Look, places: tree.SourceMap) -> dict[str, object]:
+def step_as_json(step: plan.Step) -> dict[str, object]:
+    """A step as every verb tells it to a program."""
     return {
         "kind": str(step.kind),
         "subject": step.subject,
-        "mechanism": _MECHANISMS.get(step.kind, "none"),
         "reason": step.reason,
         "cost": step.cost,
+    }
+
+
+def _step(step: plan.Step, told: look.Look, places: tree.SourceMap) -> dict[str, object]:
+    return {
+        **step_as_json(step),
+        "mechanism": _MECHANISMS.get(step.kind, "none"),
         "because": list(dict.fromkeys(_place(change, places) for change in _causes(step, told))),
     }
 

@@ -12,19 +12,8 @@ from orchestrator.cli import settings
 
 @click.command("rollback")
 @click.argument("generation", metavar="[GENERATION]", required=False)
-@click.option(
-    "--lock-timeout",
-    type=click.FloatRange(min=0, max=86400),
-    default=0.0,
-    metavar="SECONDS",
-    help="Wait this long for another sbcctl to end (0).",
-)
-@click.option(
-    "--allow-down",
-    multiple=True,
-    metavar="TRUNK",
-    help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
-)
+@settings.lock_timeout_option
+@settings.allow_down_option
 @click.pass_obj
 def command(
     options: settings.Settings,
@@ -41,6 +30,7 @@ def command(
     # Imported here: --help must not wait for pydantic, jinja2 and cryptography.
     from orchestrator import observe  # noqa: PLC0415
     from orchestrator.apply import rollback  # noqa: PLC0415
+    from orchestrator.cli import plan_text  # noqa: PLC0415
     from orchestrator.render import views  # noqa: PLC0415
 
     began = time.monotonic()
@@ -67,15 +57,7 @@ def command(
         {
             "generation": outcome.generation,
             "changed": bool(outcome.steps),
-            "steps": [
-                {
-                    "kind": str(step.kind),
-                    "subject": step.subject,
-                    "reason": step.reason,
-                    "cost": step.cost,
-                }
-                for step in outcome.steps
-            ],
+            "steps": [plan_text.step_as_json(step) for step in outcome.steps],
             "warnings": list(outcome.warnings),
         },
     )

@@ -58,6 +58,24 @@ class Settings:
         )
 
 
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0, max=86400),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait this long for another sbcctl to end (0).",
+)
+"""For verbs that change the machine."""
+
+allow_down_option = click.option(
+    "--allow-down",
+    multiple=True,
+    metavar="TRUNK",
+    help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
+)
+"""For verbs that ask by OPTIONS afterwards."""
+
+
 class _PlainFolder(click.Path):
     """A directory whose path the engines' configuration can name without quoting."""
 
