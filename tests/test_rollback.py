@@ -98,6 +98,8 @@ def test_names_that_are_none(machine):
     machine.write_site(NUMBERS)
     machine.apply()
     served = current(machine)
+    ran = sbcctl(machine, "rollback", "--allow-down", "ofice", code=64)
+    assert "there is no trunk ofice in that generation" in ran.stderr
     (machine.state / "generations" / damaged / "kamailio/kamailio.cfg").unlink()
     ran = sbcctl(machine, "rollback", damaged, code=6)
     assert f"generation {damaged} is damaged" in ran.stderr

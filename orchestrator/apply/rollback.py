@@ -46,6 +46,7 @@ def rollback(
     with machine.store.lock(timeout=lock_timeout, command="rollback"):
         target = find_target(machine, name)
         stored = back.load_whole(machine.store, target)
+        _check_parties(stored.generation, allow_down)
         machine = _reading(machine, stored.generation)
         machine.store.put_right()
         apply.make_run_directory(machine)
@@ -102,6 +103,16 @@ def find_target(machine: observe.Machine, name: str | None) -> str:
     raise errors.UsageError(
         "no earlier generation is on record", hint="sbcctl history lists those that are there"
     )
+
+
+def _check_parties(target: generations.Generation, names: frozenset[str]) -> None:
+    """Make sure that who may be down is somebody: else it is a typing mistake."""
+    known = {probe.party for probe in wanted.probes(target)}
+    if unknown := sorted(names - known):
+        raise errors.UsageError(
+            f"--allow-down: there is no trunk {unknown[0]} in that generation",
+            hint=f"there are {', '.join(sorted(known))}",
+        )
 
 
 def _reading(machine: observe.Machine, target: generations.Generation) -> observe.Machine:
