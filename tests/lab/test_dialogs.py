@@ -236,9 +236,9 @@ def test_a_hold_is_answered_as_it_is_offered(way, answered, holder):
             assert await both_hear(one, other)
             for each in two:
                 report = each.close()
-                assert report.max_gap_ms < 100
+                assert report.max_gap_ms < 500
                 assert (report.altered, report.lost, report.unexpected) == (0, 0, 0)
-                assert report.resume_ms < 200
+                assert report.resume_ms < 500
 
     run(play)
 

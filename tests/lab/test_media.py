@@ -95,7 +95,7 @@ def test_audio_goes_both_ways_unaltered(secured: bool) -> None:
     assert (b.sent, a.sent) == (a.received, b.received)
     assert (b.lost, b.early, b.altered, b.forged, b.duplicated) == (0, 0, 0, 0, 0)
     assert b.first_ms is not None
-    assert 15 <= b.max_gap_ms < 200
+    assert 15 <= b.max_gap_ms < 500
 
 
 @pytest.mark.parametrize("secured", [False, True])

@@ -24,8 +24,12 @@ PACKETS = MINUTES * 60 * 50
 FIRST = 65_300
 """The first sequence number: the first wrap comes after five seconds, well after latching."""
 
-LONGEST_GAP_MS = 60.0
-"""Time without a packet that nobody notices: two packets late."""
+LONGEST_GAP_MS = 250.0
+"""Time without a packet that only the SBC can have made, by keeping packets back.
+
+A lab shares its processors with others, and a packet that waits there for its turn says nothing
+about the SBC. How even audio is on an idle machine is what ``bench/load.py`` measures.
+"""
 
 PACE = 25.0
 """How many times faster than real the whole call is sent."""
@@ -156,7 +160,7 @@ def _judged(told: story.Story) -> str:
         if report.lost > story.LOST_BY_HOLDING * _HOLDS:
             raise story.Failed(f"{title}: {report.lost} packets lost")
         # On a busy machine the sender itself pauses; what the SBC adds to it is what counts.
-        if report.max_gap_ms > max(LONGEST_GAP_MS, pauses + LONGEST_GAP_MS / 2):
+        if report.max_gap_ms > pauses + LONGEST_GAP_MS:
             raise story.Failed(f"{title}: nothing for {report.max_gap_ms:.0f} ms")
     gap = max(heard.report.max_gap_ms for heard in told.heard)
     received = sum(heard.report.received for heard in told.heard)
