@@ -133,18 +133,21 @@ class Agent:
         if call.callee is None:
             self._lose(call, f"INVITE: {code} of somebody else")
             return
-        if sip.audio(answer)[0] not in (sip.SBC, sip.SBC_TEAMS):
-            self._lose(call, f"INVITE: {code} that passed RTPEngine by")
-            return
         assert call.caller
-        call.setup = time.monotonic() - call.dialled - (call.picked_up - call.rang)
         call.caller.remote = sip.header(answer, "To")
         call.caller.target = sip.target(answer)
         call.caller.routes = sip.routes(answer)[::-1]
+        self._acknowledge(call)
+        if sip.audio(answer)[0] not in (sip.SBC, sip.SBC_TEAMS):
+            # It rang when RTPEngine went: taken and hung up, as RFC 3261 13.2.2.4 wants it.
+            bye = call.caller.request("BYE", call.call_id, self._mark())
+            self.callers[call.source].ask(bye, lambda _: None)
+            self._lose(call, f"INVITE: {code} that passed RTPEngine by")
+            return
+        call.setup = time.monotonic() - call.dialled - (call.picked_up - call.rang)
         call.media.insert(0, sip.audio(answer))
         call.sbc_key = sip.srtp_key(answer)
         call.state = "talking"
-        self._acknowledge(call)
         if call.when_up:
             call.when_up(call)
 

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -255,5 +256,8 @@ async def main(folder: Path, plan: dict) -> None:
 
 
 if __name__ == "__main__":
+    # Complaints go to a file: nobody reads a pipe meanwhile, and a full one stands still.
+    with Path(sys.argv[1], "generator.log").open("wb") as log:
+        os.dup2(log.fileno(), 2)
     gc.freeze()
     asyncio.run(main(Path(sys.argv[1]), json.loads(sys.argv[2])))

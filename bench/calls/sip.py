@@ -46,12 +46,10 @@ def code(text: str) -> int:
 
 
 def audio(text: str) -> tuple[str, int]:
-    """Where the SDP of a message wants its audio."""
+    """Where the SDP of a message wants its audio; nowhere for one without."""
     place = re.search(r"^c=IN IP4 ([0-9.]+)", text, re.MULTILINE)
     port = re.search(r"^m=audio (\d+)", text, re.MULTILINE)
-    assert place
-    assert port
-    return place[1], int(port[1])
+    return (place[1], int(port[1])) if place and port else ("", 0)
 
 
 def srtp_key(text: str) -> str:
