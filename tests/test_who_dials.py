@@ -12,6 +12,8 @@ import lanes
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from orchestrator.engines import kamailio_rpc
+
 pytestmark = [pytest.mark.engine]
 
 BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -118,6 +120,16 @@ def test_nobody_ends_it_by_sending_much(machine, kind, source):
 
     assert [told["Pid"] for told in machine.statuses("kamailio")] == [t["Pid"] for t in before]
     assert dial(machine)["status"] == 200
+
+
+def test_each_tls_listener_has_one_worker(machine):
+    """Two that sign with one key at once make signatures that no peer accepts (record 0027)."""
+    rpc = kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
+    names = [each["desc"] for each in rpc.call("pkg.stats")]
+    generic = [name for name in names if name.startswith("tcp receiver (generic)")]
+    own = [name for name in names if name.startswith("tcp receiver (tls:203.0.113.10:5061)")]
+    # Before 6.0 one worker reads whatever comes over TCP and TLS.
+    assert len(own) == 1 if own else len(generic) == 1
 
 
 @pytest.mark.parametrize("suite", FOUR)

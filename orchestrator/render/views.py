@@ -37,6 +37,14 @@ class EngineFacts:
         return self.kamailio < (6, 0, 0)
 
     @property
+    def own_tls_workers(self) -> bool:
+        """True where each TLS listener gets a worker of its own (record 0027).
+
+        Before, the one worker for TCP and TLS is that one.
+        """
+        return not self.one_tls_worker
+
+    @property
     def drops_unnamed_listener(self) -> bool:
         """True where a listener is dropped when its name does not resolve (engines.md 4)."""
         return self.kamailio < (6, 0, 0)

@@ -568,7 +568,7 @@ class Engines(Part):
     shared_memory: Annotated[Whole, Field(ge=64, le=65536)] = 256
     """MiB of shared memory for Kamailio."""
     workers: Annotated[Whole, Field(ge=1, le=64)] = 4
-    """Kamailio's UDP workers, and its TCP and TLS workers where the version allows several."""
+    """Kamailio's UDP workers, from 6.0 its TCP workers, too; each TLS listener has its own."""
 
 
 class Site(Part):
