@@ -42,8 +42,18 @@ def write(path: Path, content: bytes, wanted: access.Access) -> None:
     """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
+    write_new(beside, content, wanted)
+    beside.replace(path)
+
+
+def write_new(path: Path, content: bytes, wanted: access.Access) -> None:
+    """Write a file that is not there yet, in a place nobody looks at before it is whole.
+
+    Until it has its owner it is readable by nobody else; a crash leaves a part of it.
+    """
+    given_away = wanted.uid is not None or wanted.gid is not None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(beside, flags, 0o600)
+    handle = os.open(path, flags, 0o600 if given_away else wanted.mode)
     try:
         _give(handle, wanted)
         view = memoryview(content)
@@ -52,7 +62,6 @@ def write(path: Path, content: bytes, wanted: access.Access) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    beside.replace(path)
 
 
 def make_folder(path: Path, wanted: access.Access) -> None:

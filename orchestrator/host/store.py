@@ -39,6 +39,7 @@ from orchestrator.render import generation as generations
 _NAME_LENGTH = 12
 _LOCK_POLL = 0.05
 _MANIFEST = "manifest.json"
+_TABLES = "kamailio/tables"
 _CHAIN = "chain.pem"
 _KEY = "key.pem"
 
@@ -156,14 +157,43 @@ class Store:
         folder = self.state / "generations" / name
         with files.translated(folder, "write"), files.removed_unless_whole(folder, self.current()):
             known = self._manifest(name)
-            for file in generation.files:
-                if known is None or _differs(folder / file.path, file):
-                    self._write(folder / file.path, file.text.encode(), secret=file.secret)
-            if known is None or origin not in ("", known.origin):
-                self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
+            if known is None:
+                self._write_generation(folder, generation, origin)
+            else:
+                self._mend_generation(folder, generation, origin, known)
+        return name
+
+    def _write_generation(
+        self, folder: Path, generation: generations.Generation, origin: str
+    ) -> None:
+        """Write a new one; its manifest, without which nobody looks at it, comes last."""
+        if folder.exists():
+            shutil.rmtree(folder)  # an earlier one that was never finished
+        for file in generation.files:
+            path = folder / file.path
+            self._make_folders(path)
+            files.write_new(path, file.text.encode(), self._of_file(path, secret=file.secret))
+        files.sync_directories(folder)
+        self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
+        files.sync(folder)
+        files.sync(folder.parent)
+
+    def _mend_generation(
+        self,
+        folder: Path,
+        generation: generations.Generation,
+        origin: str,
+        known: manifests.Manifest,
+    ) -> None:
+        """Put its drifted files right, each by rename; where nothing drifted nothing is done."""
+        drifted = [file for file in generation.files if _differs(folder / file.path, file)]
+        for file in drifted:
+            self._write(folder / file.path, file.text.encode(), secret=file.secret)
+        if moved := origin not in ("", known.origin):
+            self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
+        if drifted or moved:
             files.sync_directories(folder)
             files.sync(folder.parent)
-        return name
 
     def load(self, name: str) -> Stored | None:
         """Read a generation back; None when it is not there or was never finished."""
@@ -216,8 +246,8 @@ class Store:
     def commit(self, name: str | None) -> None:
         """Make a staged generation the current one; None leaves no current one.
 
-        Its files become newer, in whole seconds, than those of the generation before: Kamailio's
-        db_text reads a table again only then, also on the way back to an older generation.
+        Its tables become newer, in whole seconds, than those of the generation before: Kamailio's
+        db_text reads one again only then, also on the way back to an older generation.
         """
         if name is not None:
             self._stamp(self.state / "generations" / name)
@@ -327,9 +357,8 @@ class Store:
         with files.translated(folder, "stamp"):
             newest = int(before.stat().st_mtime) if before.exists() else 0
             stamp = max(int(time.time()), newest + 1)
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    os.utime(path, (stamp, stamp))
+            for path in (*(folder / _TABLES).glob("*"), folder / _MANIFEST):
+                os.utime(path, (stamp, stamp))
 
     def _manifest(self, name: str) -> manifests.Manifest | None:
         return manifests.read(self.state / "generations" / name / _MANIFEST)

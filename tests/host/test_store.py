@@ -227,7 +227,7 @@ def test_cut_off_at_every_file_operation(tmp_path: Path, errno):
         assert stored.drifted == ()
         kept.commit(kept.stage(made("two")))
         assert kept.current() == new
-    assert limit > 20
+    assert limit > 14
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, needs root")
