@@ -70,13 +70,26 @@ def find_roots_fault(pem: bytes) -> str:
     return ""
 
 
+def find_chain_faults(chain: bytes, *, name: str, now: dt.datetime) -> tuple[str, ...]:
+    """What :func:`find_faults` says of a chain whose key is not at hand. Pure."""
+    try:
+        return tuple(_faults(x509.load_pem_x509_certificates(chain), name, now))
+    except _UNREADABLE as strange:
+        return (f"the chain holds what cannot be read: {strange}",)
+
+
 def _pair_faults(
     certificates: list[x509.Certificate], key: bytes, name: str, now: dt.datetime
 ) -> list[str]:
+    faults = []
+    if key != _public_bytes(certificates[0].public_key()):
+        faults.append("the key does not belong to the certificate")
+    return faults + _faults(certificates, name, now)
+
+
+def _faults(certificates: list[x509.Certificate], name: str, now: dt.datetime) -> list[str]:
     leaf = certificates[0]
     faults: list[str] = []
-    if key != _public_bytes(leaf.public_key()):
-        faults.append("the key does not belong to the certificate")
     public = leaf.public_key()
     if not isinstance(public, rsa.RSAPublicKey) or public.key_size < _SMALLEST_KEY:
         faults.append("the key is not RSA of at least 2048 bits, which Teams needs (TLS-3)")

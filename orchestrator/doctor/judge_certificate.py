@@ -1,0 +1,219 @@
+"""Findings about certificates: what the listener shows, and who may vouch for Microsoft; pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import warnings
+from collections.abc import Iterator
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from orchestrator.doctor import finding, seen
+from orchestrator.engines import certificate
+from orchestrator.site import microsoft, model
+
+_CERTIFICATE = ("certificate",)
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_BROKEN = (ValueError, TypeError, InvalidSignature)
+
+
+def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[finding.Finding]:
+    """Say what is right and wrong about certificates."""
+    if found.wire is not None:
+        yield from _served(site, found, found.wire, now)
+    yield _roots(site, found.roots)
+
+
+def _served(
+    site: model.Site, found: seen.Seen, wire: seen.Wire, now: dt.datetime
+) -> Iterator[finding.Finding]:
+    if not wire.chain:
+        yield finding.Finding(
+            "served",
+            finding.Level.PROBLEM,
+            f"{wire.place} shows no certificate: {wire.failure}",
+            "sbcctl status says whether Kamailio runs; sbcctl apply starts it",
+            ("teams", "port"),
+        )
+        return
+    try:
+        chain = x509.load_pem_x509_certificates(wire.chain)
+        faults = certificate.find_chain_faults(wire.chain, name=site.teams.fqdn, now=now)
+        root = find_root(chain[-1], found.store.pem)
+    except ValueError as strange:
+        said = f"{wire.place} shows what cannot be read: {strange}"
+        yield finding.Finding("served", finding.Level.PROBLEM, said, "sbcctl apply", _CERTIFICATE)
+        return
+    do = "put a certificate there that fits, then sbcctl apply"
+    for fault in faults:
+        said = f"{wire.place}: {fault}"
+        yield finding.Finding("served", finding.Level.PROBLEM, said, do, _CERTIFICATE)
+    yield from _completeness(wire, chain, root, found.store)
+    yield from _serial(wire, chain[0], found.serial)
+    if not faults:
+        said = f"{wire.place} shows {describe(chain[0], root, now)}"
+        yield finding.Finding("served", finding.Level.OK, said, path=_CERTIFICATE)
+
+
+def _completeness(
+    wire: seen.Wire, chain: list[x509.Certificate], root: str, store: seen.File
+) -> Iterator[finding.Finding]:
+    top = chain[-1]
+    if top.issuer == top.subject:
+        if len(chain) > 1:
+            yield _with_root(wire, _short(top.subject), known=bool(root))
+        return
+    if root:
+        said = f"the chain is complete up to {root}"
+        yield finding.Finding("chain", finding.Level.OK, said, path=_CERTIFICATE)
+        return
+    issuer = top.issuer.rfc4514_string()
+    if store.failure or not store.pem:
+        said = f"the chain ends at {issuer}, and {store.path} cannot be read: {store.failure}"
+        yield finding.Finding("chain", finding.Level.HINT, said, path=_CERTIFICATE)
+        return
+    sent = "1 certificate" if len(chain) == 1 else f"{len(chain)} certificates"
+    yield finding.Finding(
+        "chain",
+        finding.Level.PROBLEM,
+        f"{wire.place} shows {sent}, the last one signed by {issuer}, which no root of this"
+        " machine is: an intermediate is missing, or the CA is a private one (TLS-4, CERT-6)",
+        "put the CA's whole chain into the file, the certificate first; Microsoft takes CAs of its"
+        " Trusted Root Program only",
+        _CERTIFICATE,
+    )
+
+
+def _with_root(wire: seen.Wire, root: str, *, known: bool) -> finding.Finding:
+    """A chain that ends with its root."""
+    if known:
+        said = f"{wire.place} shows the root {root} as well, which nobody needs"
+        do = "leave the root out of the chain"
+        return finding.Finding("chain", finding.Level.HINT, said, do, _CERTIFICATE)
+    return finding.Finding(
+        "chain",
+        finding.Level.WARNING,
+        f"the chain ends at {root}, a root this machine does not know: is it a private CA?",
+        "Microsoft takes CAs of its Trusted Root Program only (CERT-6)",
+        _CERTIFICATE,
+    )
+
+
+def _serial(
+    wire: seen.Wire, leaf: x509.Certificate, serial: int | None
+) -> Iterator[finding.Finding]:
+    if serial is None:
+        return
+    if serial == leaf.serial_number:
+        said = f"{wire.place} shows the certificate that is installed (serial {serial:x})"
+        yield finding.Finding("installed", finding.Level.OK, said, path=_CERTIFICATE)
+        return
+    yield finding.Finding(
+        "installed",
+        finding.Level.PROBLEM,
+        f"{wire.place} shows another certificate (serial {leaf.serial_number:x}) than the one"
+        f" that is installed ({serial:x})",
+        "sbcctl apply makes Kamailio read it",
+        _CERTIFICATE,
+    )
+
+
+def find_root(top: x509.Certificate, store: bytes) -> str:
+    """The name of the root in *store* that signed *top* or is *top*; empty when there is none."""
+    for root in _readable(store):
+        if root == top:
+            return _short(root.subject)
+        if root.subject == top.issuer:
+            try:
+                top.verify_directly_issued_by(root)
+            except _BROKEN:
+                continue
+            return _short(root.subject)
+    return ""
+
+
+def _readable(store: bytes) -> list[x509.Certificate]:
+    """The certificates of a store; old roots that cryptography does not like are passed over."""
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for block in _BLOCK.findall(store):
+            try:
+                found.append(x509.load_pem_x509_certificate(block))
+            except ValueError:
+                continue
+    return found
+
+
+def describe(leaf: x509.Certificate, root: str, now: dt.datetime) -> str:
+    """A certificate in one sentence: names, key, usages, issuer, days left (EKU-5)."""
+    pair = certificate.read_pair(leaf.public_bytes(serialization.Encoding.PEM))
+    key = leaf.public_key()
+    kind = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "no RSA key"
+    days = (pair.not_after - now).days
+    to = f" (root {root})" if root else ""
+    return (
+        f"a certificate for {', '.join(pair.names)}, {kind}, {_usages(leaf)},"
+        f" by {_short(leaf.issuer)}{to}, until {pair.not_after:%Y-%m-%d} ({days} days)"
+    )
+
+
+def _usages(leaf: x509.Certificate) -> str:
+    try:
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return "any usage"
+    known = {
+        ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
+        ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
+    }
+    return " and ".join(known.get(usage, usage.dotted_string) for usage in usages)
+
+
+def _listed(missing: list[str]) -> str:
+    """Which roots are missing, in a few words."""
+    if len(missing) == len(microsoft.ROOTS):
+        return "all"
+    return f"{len(missing)} ({', '.join(missing)})"
+
+
+def _short(name: x509.Name) -> str:
+    common = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()
+
+
+def _roots(site: model.Site, roots: seen.File) -> finding.Finding:
+    path = ("teams", "trusted_roots")
+    named = site.teams.trusted_roots is not None
+    do = (
+        "leave teams.trusted_roots out: sbcctl brings the seven"
+        if named
+        else "sbcctl apply writes the file anew"
+    )
+    if roots.failure or (fault := certificate.find_roots_fault(roots.pem)):
+        said = f"{roots.path} is no file of roots: {roots.failure or fault}"
+        return finding.Finding("roots", finding.Level.PROBLEM, said, do, path)
+    held = {
+        root.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - as the notice names them
+        for root in x509.load_pem_x509_certificates(roots.pem)
+    }
+    missing = [name for thumbprint, name in microsoft.ROOTS.items() if thumbprint not in held]
+    if missing:
+        said = (
+            f"{roots.path} lacks {_listed(missing)} of the seven roots of Microsoft's notice"
+            " MC1213773: connections to Microsoft fail"
+        )
+        return finding.Finding("roots", finding.Level.PROBLEM, said, do, path)
+    more = len(held) - len(microsoft.ROOTS)
+    if more:
+        said = (
+            f"{roots.path} holds the seven roots of MC1213773, and {more} that may vouch as well"
+        )
+        return finding.Finding("roots", finding.Level.HINT, said, do, path)
+    said = "the seven roots of Microsoft's notice MC1213773 are trusted, and only they"
+    return finding.Finding("roots", finding.Level.OK, said, path=path)

@@ -1,0 +1,122 @@
+"""Ask this machine, DNS and the CA, all at the same time; nothing is changed and nothing kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator import errors, observe
+from orchestrator.doctor import judge, seen
+from orchestrator.engines import certificate, handshake
+from orchestrator.host import clock, names, ports, web
+from orchestrator.render import generation as generations
+from orchestrator.render import trunks
+from orchestrator.site import model
+
+_AT_ONCE = 16
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask.
+
+    Attributes:
+        offline: Ask nobody but this machine.
+        resolver: Address and port of the DNS server to ask; None for those of the machine.
+    """
+
+    offline: bool = False
+    resolver: tuple[str, int] | None = None
+
+
+def look(machine: observe.Machine, site: model.Site, question: Question) -> seen.Seen:
+    """Find out everything; what is silent costs a few seconds, once.
+
+    Raises:
+        HostError: The state directory cannot be read.
+    """
+    applied = machine.store.current() is not None
+    acme = None if question.offline else site.certificate.acme
+    asked_names = () if question.offline else judge.certificate_names(site)
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        addresses = {
+            name: pool.submit(names.addresses, name, question.resolver)
+            for name in judge.hosts(site)
+            if name in asked_names
+        }
+        authorizations = {
+            name: pool.submit(names.authorizations, name, question.resolver)
+            for name in asked_names
+            if acme
+        }
+        directory = pool.submit(_directory, acme.directory) if acme else None
+        wire = pool.submit(_wire, site) if applied else None
+        answer, asked = directory.result() if directory else (None, None)
+        return seen.Seen(
+            applied=applied,
+            serial=_serial(machine),
+            wire=wire.result() if wire else None,
+            roots=_roots(machine, site, applied=applied),
+            store=_file(trunks.DISTRIBUTION_ROOTS),
+            addresses=None if question.offline else _gathered(addresses),
+            authorizations=_gathered(authorizations) if acme else None,
+            listeners=_listeners(site),
+            steered=clock.read(),
+            directory=answer,
+            asked=asked,
+        )
+
+
+def _gathered(asked: Mapping[str, futures.Future[_Found]]) -> dict[str, _Found]:
+    return {name: answer.result() for name, answer in asked.items()}
+
+
+def _serial(machine: observe.Machine) -> int | None:
+    """The serial of the installed certificate; its key is not read."""
+    chain = _file(f"{machine.paths.certificate}/chain.pem").pem
+    try:
+        return certificate.read_pair(chain).serial
+    except ValueError:
+        return None
+
+
+def _directory(url: str) -> tuple[web.Answer, dt.datetime]:
+    answer = web.get(url, trusted=trunks.DISTRIBUTION_ROOTS)
+    return answer, dt.datetime.now(dt.UTC)
+
+
+def _wire(site: model.Site) -> seen.Wire:
+    address, port = site.node.teams_bind, site.teams.port
+    place = f"{address}:{port}"
+    try:
+        return seen.Wire(place, handshake.shown_chain(address, port, name=site.teams.fqdn))
+    except errors.EngineError as error:
+        return seen.Wire(place, failure=getattr(error, "words", "") or error.message)
+
+
+def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:
+    acme = site.certificate.acme
+    return ports.listeners(acme.http_port) if acme else None
+
+
+def _roots(machine: observe.Machine, site: model.Site, *, applied: bool) -> seen.File:
+    """The file Kamailio judges Microsoft by, or the one it would get."""
+    if site.teams.trusted_roots is not None:
+        return _file(site.teams.trusted_roots)
+    current = f"{machine.paths.current}/kamailio/roots.pem" if applied else ""
+    if current and Path(current).exists():
+        return _file(current)
+    shipped = generations.templates_root().joinpath("kamailio", "roots.pem.j2")
+    return seen.File("the file sbcctl brings", shipped.read_bytes())
+
+
+def _file(path: str) -> seen.File:
+    try:
+        return seen.File(path, Path(path).read_bytes())
+    except OSError as error:
+        return seen.File(path, failure=error.strerror or str(error))

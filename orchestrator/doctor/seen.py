@@ -1,0 +1,69 @@
+"""What doctor found out, as values; None stands for a question that was not asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.host import clock, names, ports, web
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What a TLS listener shows.
+
+    Attributes:
+        place: ``address:port``.
+        chain: The certificates in the order they were sent, as PEM; empty when none came.
+        failure: Why none came.
+    """
+
+    place: str
+    chain: bytes = b""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of certificates.
+
+    Attributes:
+        path: Its name.
+        pem: What is in it.
+        failure: Why it could not be read.
+    """
+
+    path: str
+    pem: bytes = b""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that was found.
+
+    Attributes:
+        applied: Whether a generation is current on this machine.
+        serial: The serial of the certificate that is installed; None when there is none.
+        wire: What the listener for Teams shows; None when nothing is applied.
+        roots: The file of CAs by which Microsoft is judged.
+        store: The CAs this machine trusts.
+        addresses: What DNS says of each name.
+        authorizations: What DNS says of each name about CAs.
+        listeners: Who listens on the port of the HTTP-01 challenge.
+        steered: What the kernel says about this machine's clock.
+        directory: What the ACME CA answered.
+    """
+
+    applied: bool
+    serial: int | None = None
+    wire: Wire | None = None
+    roots: File = field(default_factory=lambda: File(""))
+    store: File = field(default_factory=lambda: File(""))
+    addresses: Mapping[str, names.Answer] | None = None
+    authorizations: Mapping[str, names.Authorizations] | None = None
+    listeners: tuple[ports.Listener, ...] | None = None
+    steered: clock.Steered | None = None
+    directory: web.Answer | None = None
+    asked: dt.datetime | None = None

@@ -1,0 +1,73 @@
+"""One GET over HTTPS: the JSON that came, and the time the other side has on its clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import http.client
+import json
+import ssl
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SECONDS = 3.0
+_MOST_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a web server answered.
+
+    Attributes:
+        date: Its clock, from the header Date; None when it has none.
+        content: The JSON object in the answer.
+        failure: Why there is none.
+    """
+
+    date: dt.datetime | None = None
+    content: Mapping[str, object] = field(default_factory=dict)
+    failure: str = ""
+
+
+def get(url: str, *, trusted: str) -> Answer:
+    """GET *url*; blocks for a few seconds at most.
+
+    Args:
+        url: An https URL.
+        trusted: PEM file of the CAs to believe.
+    """
+    parts = urllib.parse.urlsplit(url)
+    try:
+        context = ssl.create_default_context(cafile=trusted)
+        connection = http.client.HTTPSConnection(
+            parts.hostname or "", parts.port or 443, timeout=SECONDS, context=context
+        )
+        try:
+            connection.request("GET", f"{parts.path or '/'}", headers={"User-Agent": "sbcctl"})
+            answer = connection.getresponse()
+            body = answer.read(_MOST_BYTES)
+        finally:
+            connection.close()
+    except ssl.SSLCertVerificationError as error:
+        return Answer(failure=f"its own certificate was refused: {error.verify_message}")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(failure=str(error) or type(error).__name__)
+    date = _date(answer.getheader("Date"))
+    if answer.status != http.HTTPStatus.OK:
+        return Answer(date, failure=f"it answered {answer.status}")
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return Answer(date, failure="what it answered is no JSON")
+    if not isinstance(content, dict):
+        return Answer(date, failure="what it answered is no JSON object")
+    return Answer(date, content)
+
+
+def _date(text: str | None) -> dt.datetime | None:
+    try:
+        found = email.utils.parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
