@@ -100,12 +100,13 @@ class Ca:
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW + begin)
             .not_valid_after(NOW + end)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
                 critical=False,
             )
         )
+        if usages:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         if alternative:
             builder = builder.add_extension(named, critical=False)
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

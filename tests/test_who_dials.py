@@ -35,6 +35,8 @@ def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
     with ground.Ground(tmp_path_factory.mktemp("w"), lanes.root(lane)) as made:
         made.apply()
         write(made, "both", made.ca.leaf(*MICROSOFT, usage=BOTH))
+        write(made, "client", made.ca.leaf(*MICROSOFT, usage=ExtendedKeyUsageOID.CLIENT_AUTH))
+        write(made, "plain", made.ca.leaf(*MICROSOFT, usage=()))
         write(made, "other", made.ca.leaf("sip.example.org"))
         write(made, "forged", certs.Ca("Forger").leaf(*MICROSOFT))
         yield made
@@ -79,6 +81,32 @@ def test_a_certificate_for_server_auth_only_is_taken(machine):
 def test_a_certificate_for_client_auth_as_well_is_taken(machine):
     """EKU-3: what Microsoft showed before, and may show still."""
     assert dial(machine, pair="both")["status"] == 200
+
+
+@pytest.mark.parametrize("pair", ["client", "plain", ""])
+def test_a_certificate_for_clients_for_anything_or_none_at_all_is_taken(machine, pair):
+    """EKU-2: Microsoft may show what it likes, or nothing; its network and its names count."""
+    assert dial(machine, pair=pair)["status"] == 200
+
+
+def test_what_a_peer_showed_is_remembered_for_support(machine):
+    """Both ways, the refused ones too: certificate, version and suite."""
+    dial(machine, UNNAMED, versions=["TLSv1_2", "TLSv1_2"], ciphers=FOUR[1])
+    dial(machine, ground.TEAMS[2], pair="other")
+    ran = machine.run(
+        *machine.words("doctor", str(machine.folder / "site.yaml"), "--output", "json"), code=1
+    )
+    told = [each for each in json.loads(ran.stdout)["findings"] if each["check"] == "peer"]
+
+    [came] = [each["seen"] for each in told if each["seen"].startswith(f"{UNNAMED} dialled us")]
+    assert "RSA 2048, serverAuth, by Test CA" in came
+    assert f"TLSv1.2, {FOUR[1]}, the chain not verified" in came
+    went = [each["seen"] for each in told if " was dialled and showed " in each["seen"]]
+    assert {each.partition(" ")[0] for each in went} == set(ground.TEAMS)
+    assert all("the chain verified" in each for each in went)
+    [gone] = [each for each in told if each["level"] == "warning"]
+    assert gone["seen"].startswith(f"{ground.TEAMS[2]} was refused: it showed a certificate for")
+    assert "sip.example.org" in gone["seen"]
 
 
 def test_an_address_that_no_name_leads_to_is_taken(machine):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from orchestrator.doctor import finding, seen
-from orchestrator.engines import certificate
+from orchestrator.engines import certificate, kamailio_peers
 from orchestrator.site import microsoft, model
 
 _CERTIFICATE = ("certificate",)
@@ -27,6 +27,8 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[find
     if found.wire is not None:
         yield from _served(site, found, found.wire, now)
     yield _roots(site, found.roots)
+    for peer in found.peers:
+        yield _peer(peer, now)
 
 
 def _served(
@@ -121,6 +123,31 @@ def _serial(
         "sbcctl apply makes Kamailio read it",
         _CERTIFICATE,
     )
+
+
+def _peer(peer: kamailio_peers.Peer, now: dt.datetime) -> finding.Finding:
+    """What somebody in Microsoft's networks showed: for support, whichever way it was dialled."""
+    how = {
+        kamailio_peers.Way.IN: "dialled us and showed",
+        kamailio_peers.Way.OUT: "was dialled and showed",
+        kamailio_peers.Way.REFUSED: "was refused: it showed",
+    }[peer.way]
+    shown = "no certificate"
+    if peer.certificate:
+        try:
+            leaf = x509.load_pem_x509_certificate(peer.certificate)
+            shown = f"{describe(leaf, '', now)}, serial {leaf.serial_number:x}"
+        except ValueError as strange:
+            shown = f"what cannot be read ({strange})"
+    verified = "the chain verified" if peer.verified else "the chain not verified"
+    said = (
+        f"{peer.address} {how} {shown}; {peer.version}, {peer.cipher}, {verified},"
+        f" at {peer.time:%Y-%m-%d %H:%M}Z"
+    )
+    if peer.way is kamailio_peers.Way.REFUSED:
+        do = "somebody there is not Microsoft, or its names have changed: tell its support"
+        return finding.Finding("peer", finding.Level.WARNING, said, do, ("teams", "networks"))
+    return finding.Finding("peer", finding.Level.OK, said, path=("teams", "networks"))
 
 
 def find_root(top: x509.Certificate, store: bytes) -> str:

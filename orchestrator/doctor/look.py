@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orchestrator import errors, observe
 from orchestrator.doctor import judge, seen
-from orchestrator.engines import certificate, handshake
+from orchestrator.engines import certificate, handshake, kamailio_peers
 from orchestrator.host import clock, names, ports, web
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks
@@ -69,6 +69,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             steered=clock.read(),
             directory=answer,
             asked=asked,
+            peers=_peers(machine) if applied else (),
         )
 
 
@@ -97,6 +98,13 @@ def _wire(site: model.Site) -> seen.Wire:
         return seen.Wire(place, handshake.shown_chain(address, port, name=site.teams.fqdn))
     except errors.EngineError as error:
         return seen.Wire(place, failure=getattr(error, "words", "") or error.message)
+
+
+def _peers(machine: observe.Machine) -> tuple[kamailio_peers.Peer, ...]:
+    try:
+        return kamailio_peers.peers(machine.rpc)
+    except errors.EngineError:
+        return ()
 
 
 def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.engines import kamailio_peers
 from orchestrator.host import clock, names, ports, web
 
 
@@ -54,6 +55,8 @@ class Seen:
         listeners: Who listens on the port of the HTTP-01 challenge.
         steered: What the kernel says about this machine's clock.
         directory: What the ACME CA answered.
+        asked: When, by this machine's clock.
+        peers: What peers of Microsoft's showed in the last day.
     """
 
     applied: bool
@@ -67,3 +70,4 @@ class Seen:
     steered: clock.Steered | None = None
     directory: web.Answer | None = None
     asked: dt.datetime | None = None
+    peers: tuple[kamailio_peers.Peer, ...] = ()

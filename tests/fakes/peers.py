@@ -4,7 +4,9 @@
 
 DNS answers A questions from FOLDER/names (``name address`` lines, read at every question, so a
 test can change it); everything else does not exist. SIP answers every request with 200, over TLS
-on port 5061 with FOLDER/peer.{chain,key} and over UDP on port 5060. ``ready`` goes to stdout.
+on port 5061 with FOLDER/peer.{chain,key}, or FOLDER/ADDRESS.{chain,key} where there is one, and
+over UDP on port 5060; the first line of each INVITE over UDP is added to FOLDER/heard. ``ready``
+goes to stdout.
 """
 
 from __future__ import annotations
@@ -28,6 +30,14 @@ def answer_sip(request: bytes) -> bytes:
         kept = [f"{line};tag=p" if line.lower().startswith("to:") else line for line in kept]
         kept.append(f"Contact: <{lines[0].split()[1]}>")
     return "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode()
+
+
+def heard(request: bytes, file: Path) -> bytes:
+    """Note a call, and answer."""
+    if request.startswith(b"INVITE "):
+        with file.open("ab") as notes:
+            notes.write(request.partition(b"\r\n")[0] + b"\n")
+    return answer_sip(request)
 
 
 def answer_dns(question: bytes, names: Path) -> bytes:
@@ -75,15 +85,18 @@ async def on_tls(reader, writer):
 
 
 async def main(folder: Path, nameserver: str, tls: list[str], udp: list[str]) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "peer.chain", folder / "peer.key")
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(
         lambda: Udp(lambda data: answer_dns(data, folder / "names")), (nameserver, 53)
     )
     for address in udp:
-        await loop.create_datagram_endpoint(lambda: Udp(answer_sip), (address, 5060))
+        await loop.create_datagram_endpoint(
+            lambda: Udp(lambda data: heard(data, folder / "heard")), (address, 5060)
+        )
     for address in tls:
+        name = address if (folder / f"{address}.chain").exists() else "peer"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / f"{name}.chain", folder / f"{name}.key")
         await asyncio.start_server(on_tls, address, 5061, ssl=context)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
