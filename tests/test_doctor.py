@@ -56,6 +56,7 @@ def test_what_is_served_is_what_is_installed(machine):
         "203.0.113.10:5061 shows a certificate for sbc.example.com"
         in (told["by"]["served"]["seen"])
     )
+    assert told["by"]["microsoft"]["level"] == "ok"
     assert told["by"]["dns"]["seen"] == "sbc.example.com leads to 203.0.113.10"
 
 
@@ -142,7 +143,7 @@ def test_every_check_runs_although_nobody_answers(tmp_path):
         seen = look.look(machine_of(tmp_path), site, question)
 
     told = {each.check: str(each.level) for each in judge.judge(site, seen, certs.NOW)}
-    assert told["dns"] == told["caa"] == told["acme"] == "problem"
+    assert told["dns"] == told["microsoft"] == told["caa"] == told["acme"] == "problem"
     assert {"name", "roots", "port-80", "clock", "dates"} <= told.keys()
 
 

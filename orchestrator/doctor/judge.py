@@ -12,11 +12,12 @@ Rules:
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from collections.abc import Iterator
 
 from orchestrator.doctor import calendar, finding, judge_certificate, seen
 from orchestrator.host import names
-from orchestrator.site import model
+from orchestrator.site import microsoft, model
 
 _WILDCARD = "*."
 _PATIENCE = dt.timedelta(seconds=60)
@@ -33,6 +34,7 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> tuple[finding
     return (
         *_names(site),
         *_dns(site, found),
+        *_microsoft(site, found),
         *_caa(site, found),
         *judge_certificate.judge(site, found, now),
         *_port(site, found),
@@ -105,6 +107,43 @@ def _dns(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:
         else:
             level, said, do = finding.Level.OK, f"{name} leads to {public}", ""
         yield finding.Finding("dns", level, said, do, _ADDRESS if answer.addresses else _FQDN)
+
+
+def _microsoft(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:
+    """Whether Microsoft's names lead somewhere, and to where it may call from (EP-1, EP-4)."""
+    if found.microsoft is None:
+        return
+    networks = [ipaddress.ip_network(network) for network in microsoft.networks(site)]
+    wrong = False
+    for name, answer in found.microsoft.items():
+        strange = [
+            address
+            for address in answer.addresses
+            if not any(ipaddress.ip_address(address) in network for network in networks)
+        ]
+        if not answer.addresses:
+            wrong = True
+            yield finding.Finding(
+                "microsoft",
+                finding.Level.PROBLEM,
+                f"{name} leads nowhere: {answer.failure or 'it has no A record'}; no call reaches"
+                " Teams by it, and Kamailio does not start while it is so",
+                "see the DNS servers of this machine",
+                ("teams", "cloud"),
+            )
+        elif strange:
+            wrong = True
+            joined = ", ".join(strange)
+            yield finding.Finding(
+                "microsoft",
+                finding.Level.WARNING,
+                f"{name} leads to {joined}, outside the networks Microsoft may call from",
+                "see whether somebody answers for Microsoft here, or teams.networks is too narrow",
+                ("teams", "networks"),
+            )
+    if not wrong:
+        said = f"{', '.join(found.microsoft)} lead into Microsoft's networks"
+        yield finding.Finding("microsoft", finding.Level.OK, said, path=("teams", "cloud"))
 
 
 def _caa(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:

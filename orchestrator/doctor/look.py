@@ -15,7 +15,7 @@ from orchestrator.engines import certificate, handshake, kamailio_peers
 from orchestrator.host import clock, names, ports, web
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks
-from orchestrator.site import model
+from orchestrator.site import microsoft, model
 
 _AT_ONCE = 16
 _Found = TypeVar("_Found")
@@ -49,6 +49,10 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             for name in judge.hosts(site)
             if name in asked_names
         }
+        theirs = {
+            name: pool.submit(names.addresses, name, question.resolver)
+            for name in (() if question.offline else microsoft.names(site))
+        }
         authorizations = {
             name: pool.submit(names.authorizations, name, question.resolver)
             for name in asked_names
@@ -64,6 +68,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             roots=_roots(machine, site, applied=applied),
             store=_file(trunks.DISTRIBUTION_ROOTS),
             addresses=None if question.offline else _gathered(addresses),
+            microsoft=None if question.offline else _gathered(theirs),
             authorizations=_gathered(authorizations) if acme else None,
             listeners=_listeners(site),
             steered=clock.read(),

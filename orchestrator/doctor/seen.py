@@ -51,6 +51,7 @@ class Seen:
         roots: The file of CAs by which Microsoft is judged.
         store: The CAs this machine trusts.
         addresses: What DNS says of each name.
+        microsoft: What DNS says of each of Microsoft's names.
         authorizations: What DNS says of each name about CAs.
         listeners: Who listens on the port of the HTTP-01 challenge.
         steered: What the kernel says about this machine's clock.
@@ -65,6 +66,7 @@ class Seen:
     roots: File = field(default_factory=lambda: File(""))
     store: File = field(default_factory=lambda: File(""))
     addresses: Mapping[str, names.Answer] | None = None
+    microsoft: Mapping[str, names.Answer] | None = None
     authorizations: Mapping[str, names.Authorizations] | None = None
     listeners: tuple[ports.Listener, ...] | None = None
     steered: clock.Steered | None = None

@@ -42,8 +42,10 @@ by-http CAA 0 issue "ca.example.net; validationmethods=dns-01,http-01"
 strange CAA 128 future "x"
 strange CAA 0 issue "ca.example.net"
 """,
+    "pstnhub.microsoft.com": "sip A 52.112.0.1\nsip2 A 52.123.255.254\nsip3 A 198.51.100.1\n",
     "broken.example": "",
 }
+NUMBERED = ("sip", "sip2", "sip3", "sip4")
 CALLED = web.Answer(content=listening.DIRECTORY)
 
 
@@ -82,6 +84,27 @@ def test_where_a_name_leads(server, name, level, words):
 
     assert found == level
     assert words in sentence
+
+
+def test_where_microsofts_names_lead(server):
+    """EP-1, EP-4: into its networks, elsewhere, nowhere."""
+    told = [names.addresses(f"{name}.pstnhub.microsoft.com", server) for name in NUMBERED]
+    well = dict(zip(NUMBERED[:2], told[:2], strict=True))
+    all_of_them = dict(zip(NUMBERED, told, strict=True))
+
+    assert said(seen.Seen(applied=False, microsoft=well), "microsoft") == [
+        ("ok", "sip, sip2 lead into Microsoft's networks")
+    ]
+    assert said(seen.Seen(applied=False, microsoft=all_of_them), "microsoft") == [
+        ("warning", "sip3 leads to 198.51.100.1, outside the networks Microsoft may call from"),
+        (
+            "problem",
+            (
+                "sip4 leads nowhere: it has no A record; no call reaches Teams by it, and Kamailio"
+                " does not start while it is so"
+            ),
+        ),
+    ]
 
 
 def test_a_dns_server_that_says_nothing_is_waited_for_three_seconds():
