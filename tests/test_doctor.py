@@ -135,7 +135,7 @@ def machine_of(folder: Path) -> observe.Machine:
 
 
 def test_every_check_runs_although_nobody_answers(tmp_path):
-    """Silence costs three seconds once, and is a finding."""
+    """Silence costs a few seconds once, and is a finding."""
     site = load.load_site(SITE.encode(), "site.yaml")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

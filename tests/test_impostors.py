@@ -91,4 +91,10 @@ def test_who_answers_for_microsoft_must_prove_chain_and_name(machine):
     silent = [name for name in ground.NAMES if f"{name}:5061;transport=tls did not answer" in said]
     assert silent == ["sip.pstnhub.microsoft.com", "sip2.pstnhub.microsoft.com"]
     assert "certificate verify failed" in log
+    words = machine.words("doctor", str(machine.folder / "site.yaml"), "--output", "json")
+    findings = json.loads(machine.run(*words, code=1).stdout)["findings"]
+    dialled = [(each["level"], each["seen"]) for each in findings if each["check"] == "dialled"]
+    assert [level for level, _ in dialled] == ["problem", "problem", "ok"]
+    assert "CN=Test CA is none of the trusted roots" in dialled[0][1]
+    assert "it is for sip.example.org" in dialled[1][1]
     assert f"refused: {NAMELESS} answers for Teams with a certificate for sip.example.org" in log

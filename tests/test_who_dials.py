@@ -100,13 +100,29 @@ def test_what_a_peer_showed_is_remembered_for_support(machine):
 
     [came] = [each["seen"] for each in told if each["seen"].startswith(f"{UNNAMED} dialled us")]
     assert "RSA 2048, serverAuth, by Test CA" in came
-    assert f"TLSv1.2, {FOUR[1]}, the chain not verified" in came
+    assert f"TLSv1.2, {FOUR[1]}, the chain verified" in came
     went = [each["seen"] for each in told if " was dialled and showed " in each["seen"]]
     assert {each.partition(" ")[0] for each in went} == set(ground.TEAMS)
     assert all("the chain verified" in each for each in went)
-    [gone] = [each for each in told if each["level"] == "warning"]
+    [gone] = [each for each in told if "was refused" in each["seen"]]
+    assert gone["level"] == "warning"
     assert gone["seen"].startswith(f"{ground.TEAMS[2]} was refused: it showed a certificate for")
     assert "sip.example.org" in gone["seen"]
+
+
+def test_a_forged_certificate_is_told_from_microsofts_afterwards(machine):
+    """EKU-2: doctor compares with the CAs that Microsoft's own names show."""
+    dial(machine, ground.TEAMS[0])
+    dial(machine, ground.TEAMS[1], pair="forged")
+    words = machine.words("doctor", str(machine.folder / "site.yaml"), "--output", "json")
+    told = json.loads(machine.run(*words, code=1).stdout)["findings"]
+    came = {each["seen"].partition(" ")[0]: each for each in told if "dialled us" in each["seen"]}
+
+    assert came[ground.TEAMS[0]]["level"] == "ok"
+    assert "the chain verified" in came[ground.TEAMS[0]]["seen"]
+    assert came[ground.TEAMS[1]]["level"] == "warning"
+    assert "the chain not verified" in came[ground.TEAMS[1]]["seen"]
+    assert "no CA that Microsoft's names show has signed it" in came[ground.TEAMS[1]]["do"]
 
 
 def test_an_address_that_no_name_leads_to_is_taken(machine):

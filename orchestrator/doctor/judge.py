@@ -15,7 +15,7 @@ import datetime as dt
 import ipaddress
 from collections.abc import Iterator
 
-from orchestrator.doctor import calendar, finding, judge_certificate, seen
+from orchestrator.doctor import calendar, finding, judge_certificate, judge_peers, seen
 from orchestrator.host import names
 from orchestrator.site import microsoft, model
 
@@ -37,6 +37,7 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> tuple[finding
         *_microsoft(site, found),
         *_caa(site, found),
         *judge_certificate.judge(site, found, now),
+        *judge_peers.judge(site, found, now),
         *_port(site, found),
         *_directory(site, found),
         *_clock(found),

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from orchestrator.doctor import finding, seen
-from orchestrator.engines import certificate, kamailio_peers
+from orchestrator.engines import certificate
 from orchestrator.site import microsoft, model
 
 _CERTIFICATE = ("certificate",)
 _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_BROKEN = (ValueError, TypeError, InvalidSignature)
+BROKEN = (ValueError, TypeError, InvalidSignature)
+"""What tells that one certificate did not sign another."""
 
 
 def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[finding.Finding]:
@@ -27,8 +28,6 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[find
     if found.wire is not None:
         yield from _served(site, found, found.wire, now)
     yield _roots(site, found.roots)
-    for peer in found.peers:
-        yield _peer(peer, now)
 
 
 def _served(
@@ -46,7 +45,7 @@ def _served(
     try:
         chain = x509.load_pem_x509_certificates(wire.chain)
         faults = certificate.find_chain_faults(wire.chain, name=site.teams.fqdn, now=now)
-        root = find_root(chain[-1], found.store.pem)
+        root = short(root_of(chain[-1], found.store.pem))
     except ValueError as strange:
         said = f"{wire.place} shows what cannot be read: {strange}"
         yield finding.Finding("served", finding.Level.PROBLEM, said, "sbcctl apply", _CERTIFICATE)
@@ -125,43 +124,18 @@ def _serial(
     )
 
 
-def _peer(peer: kamailio_peers.Peer, now: dt.datetime) -> finding.Finding:
-    """What somebody in Microsoft's networks showed: for support, whichever way it was dialled."""
-    how = {
-        kamailio_peers.Way.IN: "dialled us and showed",
-        kamailio_peers.Way.OUT: "was dialled and showed",
-        kamailio_peers.Way.REFUSED: "was refused: it showed",
-    }[peer.way]
-    shown = "no certificate"
-    if peer.certificate:
-        try:
-            leaf = x509.load_pem_x509_certificate(peer.certificate)
-            shown = f"{describe(leaf, '', now)}, serial {leaf.serial_number:x}"
-        except ValueError as strange:
-            shown = f"what cannot be read ({strange})"
-    verified = "the chain verified" if peer.verified else "the chain not verified"
-    said = (
-        f"{peer.address} {how} {shown}; {peer.version}, {peer.cipher}, {verified},"
-        f" at {peer.time:%Y-%m-%d %H:%M}Z"
-    )
-    if peer.way is kamailio_peers.Way.REFUSED:
-        do = "somebody there is not Microsoft, or its names have changed: tell its support"
-        return finding.Finding("peer", finding.Level.WARNING, said, do, ("teams", "networks"))
-    return finding.Finding("peer", finding.Level.OK, said, path=("teams", "networks"))
-
-
-def find_root(top: x509.Certificate, store: bytes) -> str:
-    """The name of the root in *store* that signed *top* or is *top*; empty when there is none."""
+def root_of(top: x509.Certificate, store: bytes) -> x509.Certificate | None:
+    """The root in *store* that signed *top* or is *top*; None when there is none."""
     for root in _readable(store):
         if root == top:
-            return _short(root.subject)
+            return root
         if root.subject == top.issuer:
             try:
                 top.verify_directly_issued_by(root)
-            except _BROKEN:
+            except BROKEN:
                 continue
-            return _short(root.subject)
-    return ""
+            return root
+    return None
 
 
 def _readable(store: bytes) -> list[x509.Certificate]:
@@ -179,7 +153,7 @@ def _readable(store: bytes) -> list[x509.Certificate]:
 
 def describe(leaf: x509.Certificate, root: str, now: dt.datetime) -> str:
     """A certificate in one sentence: names, key, usages, issuer, days left (EKU-5)."""
-    pair = certificate.read_pair(leaf.public_bytes(serialization.Encoding.PEM))
+    pair = certificate.read_pair(pem_of(leaf))
     key = leaf.public_key()
     kind = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else "no RSA key"
     days = (pair.not_after - now).days
@@ -207,6 +181,16 @@ def _listed(missing: list[str]) -> str:
     if len(missing) == len(microsoft.ROOTS):
         return "all"
     return f"{len(missing)} ({', '.join(missing)})"
+
+
+def short(authority: x509.Certificate | None) -> str:
+    """What a CA is called; empty for none."""
+    return _short(authority.subject) if authority else ""
+
+
+def pem_of(each: x509.Certificate) -> bytes:
+    """A certificate as PEM."""
+    return each.public_bytes(serialization.Encoding.PEM)
 
 
 def _short(name: x509.Name) -> str:

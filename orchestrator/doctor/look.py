@@ -18,6 +18,7 @@ from orchestrator.render import trunks
 from orchestrator.site import microsoft, model
 
 _AT_ONCE = 16
+_MICROSOFTS_PORT = 5061
 _Found = TypeVar("_Found")
 
 
@@ -50,7 +51,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             if name in asked_names
         }
         theirs = {
-            name: pool.submit(names.addresses, name, question.resolver)
+            name: pool.submit(_theirs, name, question.resolver)
             for name in (() if question.offline else microsoft.names(site))
         }
         authorizations = {
@@ -68,7 +69,8 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             roots=_roots(machine, site, applied=applied),
             store=_file(trunks.DISTRIBUTION_ROOTS),
             addresses=None if question.offline else _gathered(addresses),
-            microsoft=None if question.offline else _gathered(theirs),
+            microsoft={name: told.result()[0] for name, told in theirs.items()} or None,
+            theirs={name: told.result()[1] for name, told in theirs.items()} or None,
             authorizations=_gathered(authorizations) if acme else None,
             listeners=_listeners(site),
             steered=clock.read(),
@@ -96,11 +98,22 @@ def _directory(url: str) -> tuple[web.Answer, dt.datetime]:
     return answer, dt.datetime.now(dt.UTC)
 
 
+def _theirs(name: str, resolver: tuple[str, int] | None) -> tuple[names.Answer, seen.Wire]:
+    """Where one of Microsoft's names leads, and what is shown there."""
+    told = names.addresses(name, resolver)
+    if not told.addresses:
+        return told, seen.Wire("", failure="its name leads nowhere")
+    return told, _shown(told.addresses[0], _MICROSOFTS_PORT, name)
+
+
 def _wire(site: model.Site) -> seen.Wire:
-    address, port = site.node.teams_bind, site.teams.port
+    return _shown(site.node.teams_bind, site.teams.port, site.teams.fqdn)
+
+
+def _shown(address: str, port: int, name: str) -> seen.Wire:
     place = f"{address}:{port}"
     try:
-        return seen.Wire(place, handshake.shown_chain(address, port, name=site.teams.fqdn))
+        return seen.Wire(place, handshake.shown_chain(address, port, name=name))
     except errors.EngineError as error:
         return seen.Wire(place, failure=getattr(error, "words", "") or error.message)
 

@@ -52,6 +52,7 @@ class Seen:
         store: The CAs this machine trusts.
         addresses: What DNS says of each name.
         microsoft: What DNS says of each of Microsoft's names.
+        theirs: What the first address of each of Microsoft's names shows.
         authorizations: What DNS says of each name about CAs.
         listeners: Who listens on the port of the HTTP-01 challenge.
         steered: What the kernel says about this machine's clock.
@@ -67,6 +68,7 @@ class Seen:
     store: File = field(default_factory=lambda: File(""))
     addresses: Mapping[str, names.Answer] | None = None
     microsoft: Mapping[str, names.Answer] | None = None
+    theirs: Mapping[str, Wire] | None = None
     authorizations: Mapping[str, names.Authorizations] | None = None
     listeners: tuple[ports.Listener, ...] | None = None
     steered: clock.Steered | None = None

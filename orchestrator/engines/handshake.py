@@ -21,6 +21,8 @@ SECONDS = 3.0
 def shown_chain(address: str, port: int, *, name: str) -> bytes:
     """The certificates a listener shows for *name*, as PEM; nothing is verified.
 
+    We show none. A listener that insists on one has shown its own by then.
+
     Raises:
         EngineSilent: Nobody listens there, or no handshake within :data:`SECONDS`.
         EngineRefused: The listener broke the handshake off.
@@ -34,8 +36,10 @@ def shown_chain(address: str, port: int, *, name: str) -> bytes:
             wire = SSL.Connection(context, plain)
             wire.set_tlsext_host_name(name.encode("ascii"))
             wire.set_connect_state()
-            _shake(wire, plain, until)
+            refused = _shake(wire, plain, until)
             chain = wire.get_peer_cert_chain(as_cryptography=True) or ()
+            if refused and not chain:
+                raise refused
     except SSL.Error as error:
         raise errors.EngineRefused(
             f"the TLS handshake with {address}:{port} failed", words=str(error)
@@ -49,7 +53,8 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _shake(wire: SSL.Connection, plain: socket.socket, until: float) -> None:
+def _shake(wire: SSL.Connection, plain: socket.socket, until: float) -> SSL.Error | None:
+    """Shake hands; what the listener says when it breaks off."""
     while True:
         try:
             wire.do_handshake()
@@ -57,5 +62,7 @@ def _shake(wire: SSL.Connection, plain: socket.socket, until: float) -> None:
             left = until - time.monotonic()
             if left <= 0 or not select.select([plain], [], [], left)[0]:
                 raise TimeoutError(f"no answer within {SECONDS:.0f} s") from None
+        except SSL.Error as refused:
+            return refused
         else:
-            return
+            return None

@@ -22,15 +22,21 @@ DIRECTORY = {"newOrder": "https://localhost/order", "meta": {"caaIdentities": ["
 
 
 @contextlib.contextmanager
-def shower(folder: Path, chain: bytes, *, answer: bytes = b"", off: float = 0) -> Iterator[int]:
+def shower(
+    folder: Path, chain: bytes, *, answer: bytes = b"", off: float = 0, demand: bool = False
+) -> Iterator[int]:
     """A TLS listener that shows *chain* as it is; its port.
 
-    With *answer* it speaks HTTP: that is its body, and its clock is *off* by so many seconds.
+    With *answer* it speaks HTTP: that is its body, and its clock is *off* by so many seconds. With
+    *demand* it takes nobody without a certificate.
     """
     (folder / "shown.pem").write_bytes(chain)
     (folder / "shown.key").write_bytes(certs.pem_key(certs.rsa_key()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "shown.pem", folder / "shown.key")
+    if demand:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

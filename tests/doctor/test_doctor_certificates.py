@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+import threading
 
 import certs
 import listening
@@ -166,7 +167,30 @@ def test_another_certificate_than_the_installed_one_is_a_problem(tmp_path):
     assert "than the one that is installed (7)" in words
 
 
-def test_a_listener_that_is_not_there_or_no_tls_is_said():
+def test_a_listener_that_wants_a_certificate_has_shown_its_own(tmp_path):
+    with listening.shower(tmp_path, WELL, demand=True) as port:
+        shown = handshake.shown_chain("127.0.0.1", port, name=NAME)
+
+    assert len(x509.load_pem_x509_certificates(shown)) == 2
+
+
+def test_a_listener_that_speaks_no_tls_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk() -> None:
+            plain, _ = listener.accept()
+            with plain:
+                plain.recv(4096)
+                plain.sendall(b"SIP/2.0 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        with pytest.raises(errors.EngineRefused, match="the TLS handshake with"):
+            handshake.shown_chain("127.0.0.1", listener.getsockname()[1], name=NAME)
+        thread.join()
+
+
+def test_a_listener_that_is_not_there_is_said():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(errors.EngineSilent, match="Connection refused"):
