@@ -27,6 +27,8 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[find
     """Say what is right and wrong about certificates."""
     if found.wire is not None:
         yield from _served(site, found, found.wire, now)
+    if found.offered is not None:
+        yield from _offered(site, found, found.offered, now)
     yield _roots(site, found.roots)
 
 
@@ -54,20 +56,55 @@ def _served(
     for fault in faults:
         said = f"{wire.place}: {fault}"
         yield finding.Finding("served", finding.Level.PROBLEM, said, do, _CERTIFICATE)
-    yield from _completeness(wire, chain, root, found.store)
+    yield from _completeness(f"{wire.place} shows", chain, root, found.store)
     yield from _serial(wire, chain[0], found.serial)
-    if not faults:
-        said = f"{wire.place} shows {describe(chain[0], root, now)}"
+    if faults:
+        return
+    said = f"{wire.place} shows {describe(chain[0], root, now)}"
+    if _is_in_its_last_third(chain[0], now):
+        do = "renew it now: apply obtains one by ACME, or put a new file there"
+        yield finding.Finding("served", finding.Level.WARNING, said, do, _CERTIFICATE)
+    else:
         yield finding.Finding("served", finding.Level.OK, said, path=_CERTIFICATE)
 
 
+def _is_in_its_last_third(leaf: x509.Certificate, now: dt.datetime) -> bool:
+    """Whether renewal is late (REN-3)."""
+    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return (end - now) * 3 < end - begin
+
+
+def _offered(
+    site: model.Site, found: seen.Seen, offered: seen.Offered, now: dt.datetime
+) -> Iterator[finding.Finding]:
+    """The files that site.yaml names, before apply takes them."""
+    path = ("certificate", "files", "chain")
+    if offered.failure:
+        said, do = f"{offered.path} cannot be used: {offered.failure}", "see certificate.files"
+        yield finding.Finding("files", finding.Level.PROBLEM, said, do, path)
+        return
+    for fault in offered.faults:
+        said, do = f"{offered.path}: {fault}", "put a pair there that fits; apply refuses this one"
+        yield finding.Finding("files", finding.Level.PROBLEM, said, do, path)
+    if offered.faults:
+        return
+    chain = x509.load_pem_x509_certificates(offered.chain)
+    if found.wire is not None and offered.chain and found.serial == chain[0].serial_number:
+        return
+    root = short(root_of(chain[-1], found.store.pem))
+    yield from _completeness(f"{offered.path} holds", chain, root, found.store)
+    said = f"{offered.path} holds {describe(chain[0], root, now)}"
+    do = f"sbcctl apply makes it the certificate of {site.teams.fqdn}"
+    yield finding.Finding("files", finding.Level.OK, said, do, path)
+
+
 def _completeness(
-    wire: seen.Wire, chain: list[x509.Certificate], root: str, store: seen.File
+    shows: str, chain: list[x509.Certificate], root: str, store: seen.File
 ) -> Iterator[finding.Finding]:
     top = chain[-1]
     if top.issuer == top.subject:
         if len(chain) > 1:
-            yield _with_root(wire, _short(top.subject), known=bool(root))
+            yield _with_root(shows, _short(top.subject), known=bool(root))
         return
     if root:
         said = f"the chain is complete up to {root}"
@@ -82,7 +119,7 @@ def _completeness(
     yield finding.Finding(
         "chain",
         finding.Level.PROBLEM,
-        f"{wire.place} shows {sent}, the last one signed by {issuer}, which no root of this"
+        f"{shows} {sent}, the last one signed by {issuer}, which no root of this"
         " machine is: an intermediate is missing, or the CA is a private one (TLS-4, CERT-6)",
         "put the CA's whole chain into the file, the certificate first; Microsoft takes CAs of its"
         " Trusted Root Program only",
@@ -90,10 +127,10 @@ def _completeness(
     )
 
 
-def _with_root(wire: seen.Wire, root: str, *, known: bool) -> finding.Finding:
+def _with_root(shows: str, root: str, *, known: bool) -> finding.Finding:
     """A chain that ends with its root."""
     if known:
-        said = f"{wire.place} shows the root {root} as well, which nobody needs"
+        said = f"{shows} the root {root} as well, which nobody needs"
         do = "leave the root out of the chain"
         return finding.Finding("chain", finding.Level.HINT, said, do, _CERTIFICATE)
     return finding.Finding(

@@ -66,6 +66,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             applied=applied,
             serial=_serial(machine),
             wire=wire.result() if wire else None,
+            offered=_offered(site),
             roots=_roots(machine, site, applied=applied),
             store=_file(trunks.DISTRIBUTION_ROOTS),
             addresses=None if question.offline else _gathered(addresses),
@@ -128,6 +129,19 @@ def _peers(machine: observe.Machine) -> tuple[kamailio_peers.Peer, ...]:
 def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:
     acme = site.certificate.acme
     return ports.listeners(acme.http_port) if acme else None
+
+
+def _offered(site: model.Site) -> seen.Offered | None:
+    files = site.certificate.files
+    if files is None:
+        return None
+    chain, key = _file(files.chain), _file(files.key)
+    for each in (chain, key):
+        if each.failure:
+            return seen.Offered(files.chain, failure=f"{each.path}: {each.failure}")
+    now = dt.datetime.now(dt.UTC)
+    faults = certificate.find_faults(chain.pem, key.pem, name=site.teams.fqdn, now=now)
+    return seen.Offered(files.chain, chain.pem, faults)
 
 
 def _roots(machine: observe.Machine, site: model.Site, *, applied: bool) -> seen.File:

@@ -41,6 +41,23 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """The pair of files that ``certificate.files`` names; its key stays where it is.
+
+    Attributes:
+        path: The file of the chain.
+        chain: What is in it.
+        faults: Why the pair cannot serve.
+        failure: Why one of the files could not be read.
+    """
+
+    path: str
+    chain: bytes = b""
+    faults: tuple[str, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Everything that was found.
 
@@ -48,6 +65,7 @@ class Seen:
         applied: Whether a generation is current on this machine.
         serial: The serial of the certificate that is installed; None when there is none.
         wire: What the listener for Teams shows; None when nothing is applied.
+        offered: The files that site.yaml names; None for a site with ACME.
         roots: The file of CAs by which Microsoft is judged.
         store: The CAs this machine trusts.
         addresses: What DNS says of each name.
@@ -64,6 +82,7 @@ class Seen:
     applied: bool
     serial: int | None = None
     wire: Wire | None = None
+    offered: Offered | None = None
     roots: File = field(default_factory=lambda: File(""))
     store: File = field(default_factory=lambda: File(""))
     addresses: Mapping[str, names.Answer] | None = None

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from orchestrator import errors
-from orchestrator.doctor import judge_certificate, seen
+from orchestrator import errors, observe
+from orchestrator.doctor import judge_certificate, look, seen
 from orchestrator.engines import handshake
-from orchestrator.render import generation
+from orchestrator.render import generation, views
 from orchestrator.site import load
 
 NAME = "sbc.example.com"
@@ -203,6 +203,42 @@ def test_a_listener_that_says_nothing_is_waited_for_three_seconds():
         pytest.raises(errors.EngineSilent, match="no answer within 3 s"),
     ):
         handshake.shown_chain("127.0.0.1", silent.getsockname()[1], name=NAME)
+
+
+def test_a_certificate_in_its_last_third_is_a_warning(tmp_path):
+    """REN-3: 20 of 61 days are left."""
+    old = ISSUER.leaf(NAME, begin=dt.timedelta(days=-41), end=dt.timedelta(days=20)) + BETWEEN
+
+    assert ("served", "warning") in [each[:2] for each in judged(tmp_path, old)]
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "level", "words"),
+    [
+        (WELL, certs.rsa_key(), "ok", "holds a certificate for sbc.example.com, RSA 2048"),
+        (WELL, certs.rsa_key(9), "problem", "the key does not belong to the certificate"),
+        (ISSUER.leaf("a.example") + BETWEEN, certs.rsa_key(), "problem", "is for a.example, not"),
+        (b"", certs.rsa_key(), "problem", "no certificate in PEM form"),
+        (None, certs.rsa_key(), "problem", "No such file or directory"),
+    ],
+)
+def test_the_files_are_proven_before_apply_takes_them(tmp_path, chain, key, level, words):
+    if chain is not None:
+        (tmp_path / "c").write_bytes(chain)
+    (tmp_path / "k").write_bytes(certs.pem_key(key))
+    text = SITE.replace("/c", f"{tmp_path}/c").replace("/k", f"{tmp_path}/k")
+    site = load.load_site(text.encode(), "site.yaml")
+    paths = views.Paths(state=str(tmp_path / "state"), run=str(tmp_path / "run"))
+    machine = observe.Machine(paths=paths, engine_root=None, env={})
+
+    seen_here = look.look(machine, site, look.Question(offline=True))
+    told = list(judge_certificate.judge(site, seen_here, certs.NOW))
+
+    assert seen_here.offered
+    assert "PRIVATE" not in repr(seen_here)
+    [one] = [each for each in told if each.check == "files"]
+    assert str(one.level) == level
+    assert words in one.seen
 
 
 @pytest.mark.parametrize(
