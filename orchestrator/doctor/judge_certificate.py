@@ -47,7 +47,8 @@ def _served(
     try:
         chain = x509.load_pem_x509_certificates(wire.chain)
         faults = certificate.find_chain_faults(wire.chain, name=site.teams.fqdn, now=now)
-        root = short(root_of(chain[-1], found.store.pem))
+        anchor = root_of(chain[-1], found.store.pem)
+        root = short(anchor)
     except ValueError as strange:
         said = f"{wire.place} shows what cannot be read: {strange}"
         yield finding.Finding("served", finding.Level.PROBLEM, said, "sbcctl apply", _CERTIFICATE)
@@ -57,6 +58,7 @@ def _served(
         said = f"{wire.place}: {fault}"
         yield finding.Finding("served", finding.Level.PROBLEM, said, do, _CERTIFICATE)
     yield from _completeness(f"{wire.place} shows", chain, root, found.store)
+    yield from government(site.teams.cloud, anchor)
     yield from _serial(wire, chain[0], found.serial)
     if faults:
         return
@@ -91,8 +93,10 @@ def _offered(
     chain = x509.load_pem_x509_certificates(offered.chain)
     if found.wire is not None and offered.chain and found.serial == chain[0].serial_number:
         return
-    root = short(root_of(chain[-1], found.store.pem))
+    anchor = root_of(chain[-1], found.store.pem)
+    root = short(anchor)
     yield from _completeness(f"{offered.path} holds", chain, root, found.store)
+    yield from government(site.teams.cloud, anchor)
     said = f"{offered.path} holds {describe(chain[0], root, now)}"
     do = f"sbcctl apply makes it the certificate of {site.teams.fqdn}"
     yield finding.Finding("files", finding.Level.OK, said, do, path)
@@ -125,6 +129,26 @@ def _completeness(
         " Trusted Root Program only",
         _CERTIFICATE,
     )
+
+
+def government(cloud: model.Cloud, root: x509.Certificate | None) -> Iterator[finding.Finding]:
+    """Whether the root is one that a government cloud takes; nothing in the commercial one."""
+    if cloud is model.Cloud.COMMERCIAL or root is None:
+        return
+    if thumbprint(root) not in microsoft.GOVERNMENT_ROOTS:
+        yield finding.Finding(
+            "chain",
+            finding.Level.WARNING,
+            f"the chain ends at {short(root)}; {cloud} takes"
+            f" {' and '.join(microsoft.GOVERNMENT_ROOTS.values())} only, as of 2024 (CERT-6)",
+            "ask Microsoft which CAs it takes there today, before you buy",
+            ("teams", "cloud"),
+        )
+
+
+def thumbprint(each: x509.Certificate) -> str:
+    """The SHA-1 of a certificate as Microsoft's pages write it."""
+    return each.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - they name nothing else
 
 
 def _with_root(shows: str, root: str, *, known: bool) -> finding.Finding:
@@ -246,10 +270,7 @@ def _roots(site: model.Site, roots: seen.File) -> finding.Finding:
     if roots.failure or (fault := certificate.find_roots_fault(roots.pem)):
         said = f"{roots.path} is no file of roots: {roots.failure or fault}"
         return finding.Finding("roots", finding.Level.PROBLEM, said, do, path)
-    held = {
-        root.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - as the notice names them
-        for root in x509.load_pem_x509_certificates(roots.pem)
-    }
+    held = {thumbprint(root) for root in x509.load_pem_x509_certificates(roots.pem)}
     missing = [name for thumbprint, name in microsoft.ROOTS.items() if thumbprint not in held]
     if missing:
         said = (

@@ -44,6 +44,12 @@ ROOTS = {
 }
 """SHA-1 thumbprints of the roots in Microsoft's notice MC1213773 (TLS-9), by name."""
 
+GOVERNMENT_ROOTS = {
+    "A8985D3A65E5E5C4B2D7D66D40C6DD2FB19C5436": "DigiCert Global Root CA",
+    "5FB7EE0633E259DBAD0C4C9AE6D38F1A61C7DC25": "DigiCert High Assurance EV Root CA",
+}
+"""SHA-1 thumbprints of the roots that GCC High and DoD take for an SBC, as of 2024 (CERT-6)."""
+
 UNWANTED_SUITES = (
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",

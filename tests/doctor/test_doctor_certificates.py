@@ -18,7 +18,7 @@ from orchestrator import errors, observe
 from orchestrator.doctor import judge_certificate, look, seen
 from orchestrator.engines import handshake
 from orchestrator.render import generation, views
-from orchestrator.site import load
+from orchestrator.site import load, model
 
 NAME = "sbc.example.com"
 SITE = """
@@ -32,6 +32,7 @@ trunks: {office: {kind: pbx, gateways: ["sip:192.0.2.20"]}}
 TOP = certs.Ca("Top")
 ISSUER = certs.Ca("Issuer")
 OTHER = certs.Ca("Other")
+GOVERNMENT = "DigiCert Global Root CA"
 SHIPPED = generation.templates_root().joinpath("kamailio", "roots.pem.j2").read_bytes()
 
 
@@ -149,6 +150,19 @@ def test_a_private_ca_is_told_from_a_public_one(tmp_path):
 
     assert [each[:2] for each in told if each[1] != "ok"] == [("chain", "problem")]
     assert "signed by CN=Top" in told[0][2]
+
+
+def test_a_government_cloud_takes_two_roots_only():
+    """CERT-6: told by the thumbprint of the root itself."""
+    shipped = x509.load_pem_x509_certificates(SHIPPED)
+    [taken] = [each for each in shipped if judge_certificate.short(each) == GOVERNMENT]
+    high = model.Cloud.GCC_HIGH
+
+    [told] = judge_certificate.government(high, TOP.certificate)
+    assert str(told.level) == "warning"
+    assert "the chain ends at Top; gcc-high takes DigiCert Global Root CA" in told.seen
+    assert list(judge_certificate.government(high, taken)) == []
+    assert list(judge_certificate.government(model.Cloud.COMMERCIAL, TOP.certificate)) == []
 
 
 def test_a_root_that_is_sent_as_well_is_a_hint(tmp_path):
