@@ -9,6 +9,7 @@ The tree is drawn by whose move it is::
     |  `- LockHeld             another sbcctl is at work                                   5
     |- EngineError             a daemon or tool we drive
     |  |- EngineRefused        it answered: no (its own words are kept)                    1
+    |  |  `- NotObtained       no CA gave a certificate; sorted by cause                   1
     |  `- EngineSilent         no answer in time                                           6
     `- ApplyError              a step failed; says what was restored and what serves now   1
        `- HumanNeeded          and the way back failed as well                             4
@@ -19,6 +20,7 @@ module that is the door to the foreign thing, and chained with ``from``.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -120,6 +122,23 @@ class EngineRefused(EngineError):
     def __init__(self, message: str, *, words: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.words = words
+
+
+class NotObtained(EngineRefused):
+    """A CA gave no certificate: ``cause`` is one word, ``retry_at`` the time the CA named."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        words: str = "",
+        hint: str = "",
+        cause: str = "other",
+        retry_at: dt.datetime | None = None,
+    ) -> None:
+        super().__init__(message, words=words, hint=hint)
+        self.cause = cause
+        self.retry_at = retry_at
 
 
 class EngineSilent(EngineError):

@@ -252,8 +252,9 @@ def _lineage(
     lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
     if lineage is None:
         return None, ()
-    asked = site.certificate.acme.directory if site.certificate.acme else ""
-    if lineage.directory not in ("", asked):
+    acme = site.certificate.acme
+    asked = [ca.directory for ca in acme.authorities] if acme else []
+    if lineage.directory not in ("", *asked):
         return None, (f"it is from {lineage.directory}, and site.yaml names another CA",)
     unfit = certificate.find_faults(lineage.chain, lineage.key, name=site.teams.fqdn, now=now)
     return None if unfit else Offer(lineage.chain, lineage.key), ()

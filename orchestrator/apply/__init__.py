@@ -178,10 +178,10 @@ def _prepare_certificate(
         return None
     fqdn = site.teams.fqdn
     acme = site.certificate.acme
-    how = "ACME http-01" if acme else "from files"
+    how = f"ACME {acme.challenge}" if acme else "from files"
     with progress.step("certificate", f"{fqdn} ({how})") as step:
         if acme is not None and plan.Kind.OBTAIN_CERTIFICATE in kinds:
-            certbot.obtain(machine.state / "acme", fqdn, acme)
+            certbot.obtain(machine.state / "acme", fqdn, acme, env=machine.env)
         seen, offer = observe.see_certificate(machine, site, _now())
         if offer is None or seen.offered is None:
             raise _unfit_certificate(site, machine)

@@ -167,8 +167,13 @@ ROUTER_HOME = "10.0.0.1"
 ROUTER_LAN = "192.0.2.60"
 """What the SBC sees of the phone at home, with a port of the router's choice."""
 
+TSIG_SECRET_VARIABLE = "TSIG_SECRET"  # noqa: S105 - the name of a variable
+TSIG_SECRET = "bGFiIG9ubHksIG5vdCBhIHNlY3JldCBvZiBhbnlib2R5"  # noqa: S105 - lives in the lab only
+"""What signs updates of the lab's DNS."""
+
 SECRETS: dict[str, str] = {
     PHONE_PASSWORD_VARIABLE: PHONE_PASSWORD,
+    TSIG_SECRET_VARIABLE: TSIG_SECRET,
     "DESK_PASSWORD": PHONE_PASSWORD,
     "HOME_PASSWORD": PHONE_PASSWORD,
     REGISTRAR_PASSWORD_VARIABLE: REGISTRAR_PASSWORD,

@@ -20,6 +20,15 @@ from orchestrator.lab import addresses, authority
 ZONES = ("example.com", "example.net", "pstnhub.microsoft.com", "teams.microsoft.us")
 """The zones the lab's DNS answers for; every other question is refused."""
 
+TSIG_KEY = "sbc.example.com"
+"""The key that may write records for the SBC's proofs (DNS-01), and nothing else."""
+
+CHALLENGE_ZONES = (
+    "_acme-challenge.sbc.example.com",
+    "_acme-challenge.customers.example.com",
+)
+"""Zones that take updates: those of the proofs alone, so that the key opens no other name."""
+
 _A = 1
 _HEADER = struct.Struct("!HHHHHH")
 _RECORD = struct.Struct("!HHIH")
@@ -29,7 +38,8 @@ def bind_files(folder: str) -> dict[str, str]:
     """The files BIND reads, by name: its configuration and one for each zone.
 
     No control channel, no recursion, no file outside *folder*, and short lives of the records,
-    so that a changed answer is seen soon (EP-10).
+    so that a changed answer is seen soon (EP-10). Updates signed by ``TSIG_KEY`` are taken in
+    ``CHALLENGE_ZONES``, for TXT records only.
     """
     options = f"""options {{
   directory "{folder}";
@@ -47,7 +57,21 @@ controls {{ }};
     zones = "".join(
         f'zone "{zone}" {{ type primary; file "{folder}/{zone}"; }};\n' for zone in ZONES
     )
-    return {"named.conf": options + zones, **zone_files(names_of_everybody(), serial=1)}
+    key = f"""key "{TSIG_KEY}" {{
+  algorithm hmac-sha256;
+  secret "{addresses.TSIG_SECRET}";
+}};
+"""
+    zones += "".join(
+        f'zone "{zone}" {{ type primary; file "{folder}/{zone}"; '
+        f'update-policy {{ grant "{TSIG_KEY}" zonesub TXT; }}; }};\n'
+        for zone in CHALLENGE_ZONES
+    )
+    return {
+        "named.conf": options + key + zones,
+        **zone_files(names_of_everybody(), serial=1),
+        **{zone: _zone(zone, {}, 1) for zone in CHALLENGE_ZONES},
+    }
 
 
 def names_of_everybody() -> dict[str, tuple[str, ...]]:

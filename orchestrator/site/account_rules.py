@@ -62,7 +62,7 @@ def _find_tls_listener_clashes(site: model.Site) -> Iterator[errors.Problem]:
             ("node", "tls_port"),
             hint="trunks over TLS usually use 5061",
         )
-    if acme is not None and acme.http_port == node.tls_port:
+    if acme is not None and acme.dns is None and acme.http_port == node.tls_port:
         yield errors.Problem(
             "port-clash",
             f"certificate.acme.http_port and node.tls_port are both {node.tls_port}",

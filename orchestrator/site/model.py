@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from orchestrator.site import callers, part
+from orchestrator.site import acme, callers, part, scalars
 
 OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
 """The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
@@ -32,105 +32,36 @@ OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handsh
 NG_PORT = 2223
 """Local UDP port on which RTPEngine listens for ng commands."""
 
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
-_SIP_USER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
-_DIGEST_USER = re.compile(r"[A-Za-z0-9+*#._@~!=-]{1,64}")
-_REALM = re.compile(r"[^\x00-\x1f\"\\\x7f-\x9f]{1,128}")
-_WHOLE = re.compile(r"[0-9]{1,9}")
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
 _GATEWAY = re.compile(
     r"sip:(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?:;transport=(?P<transport>[a-z]+))?"
 )
 
 
-def _checked_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError("a name is 1 to 32 of a-z, 0-9, - and _, and begins with a letter")
-    return text
-
-
-def _checked_host(text: str) -> str:
-    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
-        raise ValueError("this is not a host name or an address")
-    if text.rsplit(".", 1)[-1].isdigit():
-        # Names do not end in digits only, so this was meant as an address (RFC 1123 2.1).
-        _checked_address(text, ipaddress.IPv4Address)
-    return text.lower()
-
-
-def _checked_address(text: str, kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> None:
-    try:
-        kind(text)
-    except ValueError as error:
-        raise ValueError("this is not a host name or an address") from error
-
-
 def _checked_gateway_host(text: str) -> str:
     """A name, an IPv4 address, or an IPv6 address in brackets."""
     if not text.startswith("["):
-        return _checked_host(text)
-    _checked_address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address)
+        return scalars.checked_host(text)
+    scalars.checked_address(text.removeprefix("[").removesuffix("]"), ipaddress.IPv6Address)
     if not text.endswith("]") or "%" in text:
         raise ValueError("an IPv6 address stands in brackets and has no zone: [2001:db8::1]")
     return text.lower()
 
 
-def _checked_fqdn(text: str) -> str:
-    host = _checked_host(text)
-    if "." not in host or host.rsplit(".", 1)[1].isdigit():
-        raise ValueError("a full domain name is needed, such as sbc.example.com")
-    if len(host) > 63:
-        raise ValueError("Teams takes names of at most 63 characters (CERT-4)")
-    if host.endswith(".onmicrosoft.com"):
-        raise ValueError("Teams refuses names under onmicrosoft.com (CERT-4)")
-    return host
+LETS_ENCRYPT = acme.LETS_ENCRYPT
 
-
-def _checked_user(text: str) -> str:
-    if not _SIP_USER.fullmatch(text):
-        raise ValueError("a SIP user is 1 to 64 of letters, digits and + * # . _ -")
-    return text
-
-
-def _checked_digest_user(text: str) -> str:
-    if not _DIGEST_USER.fullmatch(text):
-        raise ValueError("a user is 1 to 64 of letters, digits and + * # . _ @ ~ ! = -")
-    return text
-
-
-def _checked_realm(text: str) -> str:
-    if not _REALM.fullmatch(text):
-        raise ValueError("a realm is up to 128 characters, without quotes and backslashes")
-    return text
-
-
-def _checked_path(text: str) -> str:
-    if not _PLAIN_PATH.fullmatch(text):
-        raise ValueError("an absolute path is needed, of letters, digits and _ . / + @ -")
-    return text
-
-
-def _plain_digits(value: object) -> object:
-    # int() takes 5_060, 5060.0 and blanks as well; what an operator reads is what counts.
-    if isinstance(value, str) and not _WHOLE.fullmatch(value):
-        raise ValueError("a whole number is needed")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_checked_name)]
-Host = Annotated[str, AfterValidator(_checked_host)]
-Fqdn = Annotated[str, AfterValidator(_checked_fqdn)]
+Name = scalars.Name
+Host = scalars.Host
+Fqdn = scalars.Fqdn
 Number = part.Number
-SipUser = Annotated[str, AfterValidator(_checked_user)]
-PlainPath = Annotated[str, AfterValidator(_checked_path)]
-Whole = Annotated[int, BeforeValidator(_plain_digits)]
-Port = Annotated[Whole, Field(ge=1, le=65535)]
-DigestUser = Annotated[str, AfterValidator(_checked_digest_user)]
-Realm = Annotated[str, AfterValidator(_checked_realm)]
+SipUser = scalars.SipUser
+PlainPath = scalars.PlainPath
+Whole = scalars.Whole
+Port = scalars.Port
+DigestUser = scalars.DigestUser
+Realm = scalars.Realm
+Secret = part.Secret
+Acme = acme.Acme
 
 
 class Cloud(StrEnum):
@@ -195,26 +126,6 @@ class Part(part.Part):
 def fields_of(kind: type[part.Part]) -> dict[str, FieldInfo]:
     """The fields of a part by their names in site.yaml (``from`` is a word of Python's)."""
     return {field.alias or name: field for name, field in kind.model_fields.items()}
-
-
-class Secret(Part):
-    """A reference to a secret; exactly one of its ways. The secret itself is never in here."""
-
-    file: Annotated[str, Field(min_length=1)] | None = None
-    """Path of a file whose first line is the secret; readable by its owner only."""
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """Name of an environment variable."""
-    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
-    """Name of a systemd credential (a file below $CREDENTIALS_DIRECTORY)."""
-    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """A program and its arguments; the first line it prints is the secret. No shell."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = [way for way in ("file", "env", "credential", "command") if getattr(self, way)]
-        if len(given) != 1:
-            raise ValueError("a secret is one of file, env, credential or command")
-        return self
 
 
 class Gateway(Part):
@@ -303,17 +214,6 @@ class Teams(Part):
     """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
     failover_time: Annotated[Whole, Field(ge=5, le=60)] = 10
     """FailoverTimeSeconds of the gateway object: nobody rings by then, Teams goes on (SIG-25)."""
-
-
-class Acme(Part):
-    """A certificate from a CA that speaks ACME, by HTTP-01 through certbot."""
-
-    email: Annotated[str, Field(pattern=r"^[^@\s\"']+@[^@\s\"']+\.[^@\s\"']+$")]
-    """Where the CA writes to when something is wrong."""
-    directory: Annotated[str, Field(pattern=r"^https://[^\s\"']+$")] = LETS_ENCRYPT
-    """The CA's directory URL; by default Let's Encrypt."""
-    http_port: Port = 80
-    """Local port for the HTTP-01 challenge; the CA always connects to port 80."""
 
 
 class CertificateFiles(Part):
@@ -594,3 +494,9 @@ class Site(Part):
     """Media ports."""
     engines: Engines = Engines()
     """Engine settings."""
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """Every name the certificate must cover, teams.fqdn first."""
+        more = self.certificate.acme.names if self.certificate.acme else ()
+        return tuple(dict.fromkeys((self.teams.fqdn, *more)))

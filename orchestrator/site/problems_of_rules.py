@@ -40,6 +40,21 @@ OF_RULES = {
         "Give certificate.files of a CA it trusts, or another certificate.acme.directory.",
         "certificate:\n  files: {chain: /etc/ssl/sbc.pem, key: /etc/ssl/sbc.key}",
     ),
+    "wildcard-needs-dns": Kind(
+        "certificate.acme.names has a wildcard, and names are to be proven by port 80.",
+        "CAs give wildcards for a record in DNS only, so there would be no certificate.",
+        "Add certificate.acme.dns, or list the names one by one.",
+        "certificate:\n  acme:\n    email: ops@example.com\n"
+        "    names: ['*.customers.example.com']\n"
+        "    dns: {hook: {auth: /usr/local/sbin/dns-add}}",
+    ),
+    "fallback-same-ca": Kind(
+        "The second CA is the first one once more.",
+        "It is asked when the first one gives nothing, and would give nothing as well.",
+        "Name another CA, or leave fallback out.",
+        "certificate:\n  acme:\n    email: ops@example.com\n"
+        "    fallback: {directory: 'https://acme.example.net/dir'}",
+    ),
     "reserved-name": Kind(
         "A trunk is called teams, phone, phones or gone.",
         "These words name other parties of a call.",

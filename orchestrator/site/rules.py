@@ -13,7 +13,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orchestrator import errors
-from orchestrator.site import account_rules, microsoft, model, route_rules, trunk_rules
+from orchestrator.site import (
+    account_rules,
+    certificate_rules,
+    microsoft,
+    model,
+    route_rules,
+    trunk_rules,
+)
 
 MOST_GATEWAYS = 5_000
 """Kamailio takes half a second to list so many, and the square of that for more (record 0024)."""
@@ -69,7 +76,7 @@ def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
     """What is allowed in *site* but probably not meant; nothing is refused for it."""
     return (
         *_find_unreachable_address(site),
-        *_find_wrong_cloud_ca(site),
+        *certificate_rules.find_hints(site),
         *account_rules.find_hints(site),
         *route_rules.find_hints(site),
     )
@@ -166,7 +173,7 @@ def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
             ("node", "sip_port"),
             hint="trunks usually use 5060, Teams 5061",
         )
-    if acme is not None:
+    if acme is not None and acme.dns is None:
         for key, port in (("node.sip_port", node.sip_port), ("teams.port", teams.port)):
             if acme.http_port == port:
                 yield errors.Problem(
@@ -350,20 +357,6 @@ def _find_unreachable_address(site: model.Site) -> Iterator[errors.Problem]:
         )
 
 
-def _find_wrong_cloud_ca(site: model.Site) -> Iterator[errors.Problem]:
-    """CERT-6: a hint and not a refusal, because Microsoft's list for them may have grown."""
-    acme, cloud = site.certificate.acme, site.teams.cloud
-    commercial = cloud is model.Cloud.COMMERCIAL
-    if acme is not None and acme.directory == model.LETS_ENCRYPT and not commercial:
-        yield errors.Problem(
-            "cloud-ca",
-            f"the cloud {cloud} takes certificates of DigiCert's roots, and these are of "
-            "Let's Encrypt",
-            ("certificate", "acme", "directory"),
-            hint="give certificate.files of such a CA, or another certificate.acme.directory",
-        )
-
-
 _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_bad_addresses,
     _find_ipv6,
@@ -376,4 +369,5 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     *trunk_rules.RULES,
     *route_rules.RULES,
     *account_rules.RULES,
+    *certificate_rules.RULES,
 )

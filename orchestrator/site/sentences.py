@@ -131,6 +131,9 @@ _FORMS = {
     "directory": "must be a URL that begins with https://",
     "env": "must be the name of an environment variable, such as RECEPTION_PASSWORD",
     "credential": "must be the name of a systemd credential: letters, digits and . _ -",
+    "kid": "must be the key identifier the CA gave: letters, digits and . _ ~ + / = : @ -",
+    "profile": "must be the name of a profile, such as classic",
+    "key_name": "must be the name of a TSIG key, such as sbc.example.com",
 }
 """What a field with a pattern must be (a test compares this with the model)."""
 
@@ -239,7 +242,7 @@ def _say_choice(detail: ErrorDetails, path: tree.Path) -> _Said:
     choices = [word.strip(" '") for word in expected.replace(" or ", ", ").split(", ")]
     if given is None:
         return "empty", f"{dotted(path)} is empty", f"one of {', '.join(choices)}"
-    if detail["type"] == "literal_error":
+    if detail["type"] == "literal_error" and len(choices) == 1:
         word = expected.strip("'")
         said = "repeat the sentence" if " " in word else "be"
         return "not-a-choice", f'{dotted(path)} must {said} "{word}", not {_brief(given)}', ""

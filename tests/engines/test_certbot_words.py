@@ -13,6 +13,12 @@ from orchestrator.site import model
 NAME = "sbc.example.com"
 
 
+def asked(**more: object) -> list[str]:
+    """certbot's command line."""
+    acme = model.Acme(email="ops@example.com", **more)
+    return certbot._argv(Path("acme"), NAME, acme, acme.first, certbot._Secrets())
+
+
 def test_the_cas_default_chain_is_taken_as_it_comes(tmp_path: Path):
     """CERT-8: no other chain is asked for, and all of fullchain.pem is taken, byte for byte."""
     ca = certs.Ca()
@@ -23,19 +29,16 @@ def test_the_cas_default_chain_is_taken_as_it_comes(tmp_path: Path):
     (live / "chain.pem").write_bytes(ca.pem)
     (live / "privkey.pem").write_bytes(certs.pem_key(certs.rsa_key()))
 
-    asked = certbot._argv(tmp_path, NAME, model.Acme(email="ops@example.com"))
     taken = certbot.read_lineage(tmp_path, NAME)
 
-    assert "--preferred-chain" not in asked
+    assert "--preferred-chain" not in asked()
     assert taken
     assert taken.chain == chain
 
 
 def test_an_rsa_key_is_asked_for_and_the_ca_is_lets_encrypt_unless_told():
     """TLS-3: certbot's own default is ECDSA. CERT-6: a CA in Microsoft's root program."""
-    asked = certbot._argv(Path("acme"), NAME, model.Acme(email="ops@example.com"))
-
-    pairs = dict(itertools.pairwise(asked))
+    pairs = dict(itertools.pairwise(asked()))
     assert pairs["--key-type"] == "rsa"
     assert pairs["--rsa-key-size"] == "2048"
     assert pairs["--server"] == "https://acme-v02.api.letsencrypt.org/directory"

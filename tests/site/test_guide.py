@@ -11,7 +11,9 @@ from pydantic_core import PydanticUndefined
 
 from orchestrator.site import (
     account_rules,
+    acme,
     callers,
+    certificate_rules,
     load,
     model,
     part,
@@ -27,7 +29,12 @@ CHAPTERS = {
     "node": model.Node,
     "teams": model.Teams,
     "certificate": model.Certificate,
-    "certificate.acme": model.Acme,
+    "certificate.acme": acme.Acme,
+    "certificate.acme.dns": acme.Dns,
+    "certificate.acme.dns.rfc2136": acme.Rfc2136,
+    "certificate.acme.dns.hook": acme.DnsHook,
+    "certificate.acme.eab": acme.Eab,
+    "certificate.acme.fallback": acme.Ca,
     "certificate.files": model.CertificateFiles,
     "trunks.NAME": model.Trunk,
     "trunks.NAME.gateways": model.Gateway,
@@ -105,7 +112,7 @@ def test_every_problem_of_the_rules_is_explained():
     """Each id a rule gives stands in the guide, and no other."""
     source = "".join(
         Path(module.__file__).read_text()
-        for module in (rules, route_rules, trunk_rules, account_rules)
+        for module in (rules, route_rules, trunk_rules, account_rules, certificate_rules)
     )
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
     chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]
