@@ -14,14 +14,17 @@ import re
 import shutil
 import socket
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ground
+import states
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 KILL = "SIGKILL"
+QUESTIONS = ("sendto", "sendmsg", "write")
+ANSWERS = ("recvfrom", "recvmsg", "read")
 DISK = ("ENOSPC", "EDQUOT", "EROFS", "EIO")
 _NOTHING_NEW = ("EROFS", "EIO")
 _OPEN_ALREADY = ("ENOSPC", "EDQUOT", "EIO")
@@ -32,40 +35,51 @@ TRACED = (
     "?mkdir,mkdirat,mknodat,?symlink,symlinkat,?rename,renameat,renameat2,?unlink,unlinkat,"
     "?rmdir,connect,bind,sendto,sendmsg,recvfrom,recvmsg,read"
 )
+STOPS = (
+    "openat,write,pwrite64,fsync,utimensat,ftruncate,fchmod,fchown,?chown,?mkdir,mkdirat,mknodat,"
+    "?symlink,symlinkat,?rename,renameat,renameat2,?unlink,unlinkat,?rmdir,sendto,recvfrom,bind"
+)
+"""Calls after which the disk or the engines may be different."""
 _CWD = f"<{ground.HERE.parent}>"
 _LINE = re.compile(r"(\w+)\((.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One call: its name, what it is about, the number it has, and whether it is an exchange."""
+    """One call: its name, what it is about, the number it has, and what it is part of.
+
+    ``kind`` is ``file`` for files of ours, ``exchange`` where a question goes or an answer comes,
+    ``way`` for the sockets and FIFOs that are made for it.
+    """
 
     call: str
     about: str
     number: int
     kind: str
 
-    def faults(self) -> tuple[str, ...]:
-        """Everything that can come there."""
+    def errnos(self) -> tuple[str, ...]:
+        """Everything that it can be refused with."""
         if self.kind == "exchange":
-            refused = self.call in ("connect", "sendto", "sendmsg", "recvfrom", "recvmsg")
-            return (KILL, "ECONNREFUSED") if refused else (KILL,)
+            return ("ETIMEDOUT",) if self.call in ANSWERS else ("ECONNREFUSED",)
         if self.call == "openat":
-            return (KILL, *(DISK if "O_CREAT" in self.about else _NOTHING_NEW))
+            return DISK if "O_CREAT" in self.about else _NOTHING_NEW
         if self.call.startswith(_NEW):
-            return (KILL, *DISK)
+            return DISK
         if self.call.startswith(_ATTRIBUTES):
-            return (KILL, *_NOTHING_NEW)
-        return (KILL, *_OPEN_ALREADY)
+            return _NOTHING_NEW
+        return _OPEN_ALREADY
 
 
-def _about(rest: str, places: tuple[str, ...]) -> tuple[str, str]:
+def _about(call: str, rest: str, places: tuple[str, ...]) -> tuple[str, str]:
     """What a call was about, without what changes from run to run, and its kind."""
     kind = ""
+    asked = call in QUESTIONS or call in ANSWERS
     if "<UNIX" in rest or "<UDP:" in rest or "sun_path=" in rest:
-        kind = "exchange"
+        kind = "exchange" if asked else "way"
     elif any(place in rest for place in places):
-        kind = "exchange" if "/rpc-" in rest or ".fifo" in rest else "file"
+        kind = "file"
+        if re.search(r"/\.?rpc-|\.fifo", rest):
+            kind = "exchange" if asked else "way"
     text = re.sub(r"<(UNIX|UDP)[^>]*>", r"<\1>", rest)
     text = re.sub(r"rpc-\d+-\d+", "rpc", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "NAME", text)
@@ -85,24 +99,14 @@ def points(trace: str, places: tuple[str, ...]) -> tuple[Point, ...]:
             continue
         call, rest = match[1], match[2]
         counts[call] += 1
-        about, kind = _about(rest, places)
+        about, kind = _about(call, rest, places)
         reads = call == "openat" and not re.search("O_WRONLY|O_RDWR|O_CREAT", rest)
         if kind == "" or (kind == "file" and (reads or call == "read")):
             continue
+        if call == "read" and rest.endswith(" = 0"):
+            continue  # the end of an answer that has come
         found.append(Point(call, about, counts[call], kind))
     return tuple(found)
-
-
-def once_each(found: tuple[Point, ...]) -> tuple[Point, ...]:
-    """Of calls that a loop repeats for file after file: the first and the last of each round."""
-    rounds: dict[tuple[object, ...], list[Point]] = {}
-    commits = 0
-    for point in found:
-        commits += point.call.startswith("symlink")
-        about = re.sub(r"(generations/NAME)/[^>\" ]+", r"\1/FILE", point.about)
-        rounds.setdefault((commits, point.call, about, point.kind), []).append(point)
-    kept = {point for group in rounds.values() for point in (group[0], group[-1])}
-    return tuple(point for point in found if point in kept)
 
 
 class Broken(AssertionError):
@@ -128,22 +132,22 @@ class Warm:
         argv = self.machine.words(verb, *site, "--output", "json", *more)
         return list(argv[argv.index("orchestrator.cli") + 1 :])
 
-    def _ask(self, question: dict[str, object]) -> int:
+    def _ask(self, question: dict[str, object]) -> dict:
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.write(json.dumps(question).encode() + b"\n")
         self._server.stdin.flush()
         while line := self._server.stdout.readline():
             if line.startswith(b"@"):
-                code: int = json.loads(line[1:])["code"]
-                return code
+                told: dict = json.loads(line[1:])
+                return told
         raise Broken("the warm process has died")
 
     def run(self, words: list[str], *strace: str) -> tuple[int, str, str]:
         """Exit code (negative: a signal), what was said, what strace saw."""
         trace = self.machine.folder / "trace"
         trace.unlink(missing_ok=True)
-        code = self._ask({"words": words, "strace": strace})
+        code = self._ask({"words": words, "strace": strace})["code"]
         said = (self.machine.folder / "said").read_text(errors="replace")
         return code, said, trace.read_text(errors="replace") if strace else ""
 
@@ -152,6 +156,11 @@ class Warm:
         code, said, trace = self.run(words, "-yy", "-s", "256", "-e", f"trace={TRACED}")
         assert code == 0, said
         return points(trace, self.places)
+
+    def stop_at_each(self, words: list[str], place: states.Place, into: Path) -> dict:
+        """Run a command line, stopped at each call; ``states`` are those that it made."""
+        named = {key: str(value) for key, value in asdict(place).items()}
+        return self._ask({"words": words, "stops": STOPS, "place": named, "into": str(into)})
 
     def hit(self, words: list[str], point: Point, fault: str) -> tuple[int, str, str]:
         """Run a command line with one fault; exit code, what was said, the call that was hit."""
@@ -164,30 +173,13 @@ class Warm:
         hit = next((line for line in lines if "(INJECTED)" in line), "")
         if fault == KILL and "+++ killed by SIGKILL" in trace:
             hit = lines[-1]
-        return code, said, _about(hit.partition("(")[2], self.places)[0] if hit else ""
+        name, _, rest = hit.partition("(")
+        return code, said, _about(name, rest, self.places)[0] if hit else ""
 
     @property
     def places(self) -> tuple[str, str]:
         """The directories that count."""
         return str(self.machine.state), str(self.machine.run_dir)
-
-    def snapshot(self) -> str:
-        """Everything in the state directory that a next run could see, as one digest."""
-        state = self.machine.state
-        seen = []
-        for path in sorted(state.rglob("*")):
-            if path.name in ("lock", "history.jsonl") or path.parent.name == "log":
-                continue
-            status = path.lstat()
-            what = f"{path} {status.st_mode} {status.st_uid} {status.st_gid}"
-            if path.is_symlink():
-                what += f" {path.readlink()}"
-            elif path.is_file():
-                what += f" {status.st_mtime_ns} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-            seen.append(what)
-        note = self.machine.run_dir / "loaded.json"
-        seen.append(note.read_text() if note.exists() else "no note")
-        return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
     # -- what must hold after every fault ---------------------------------------------------
 

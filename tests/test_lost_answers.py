@@ -1,0 +1,31 @@
+"""Nobody takes a question, or its answer is lost: an apply or a rollback says what is true."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import faults
+import pytest
+import ways
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow(200)]
+
+
+@pytest.fixture
+def warm(lane: str, tmp_path_factory) -> Iterator[faults.Warm]:
+    """A warm sbcctl on a machine that serves."""
+    with ways.warm_at(tmp_path_factory.mktemp("x"), lane) as made:
+        yield made
+
+
+@pytest.mark.parametrize("lane", ways.LANES)
+@pytest.mark.parametrize("verb", ["apply", "rollback"])
+def test_every_exchange_fails_once(warm, verb):
+    """No false success, nothing lost, and the next run succeeds."""
+    proof = ways.Proof(ways.Way(warm, verb), "exchange")
+    proof.run()
+    told = proof.tell()
+    sys.stdout.write(f"\n{told}\n")
+    assert not proof.wrong, "\n".join([*proof.wrong, told])
+    assert sum(proof.table[key] for key in proof.table if key[1] == "faults") > 25
