@@ -6,7 +6,8 @@ The tree is drawn by whose move it is::
     |- SiteError               the operator changes site.yaml; carries every Problem       3
     |- UsageError              the command line was wrong                                 64
     |- HostError               this machine: program, privilege, disk, port                6
-    |  `- LockHeld             another sbcctl is at work                                   5
+    |  |- LockHeld             another sbcctl is at work                                   5
+    |  `- NotHere              an address that site.yaml names is not on this machine      6
     |- EngineError             a daemon or tool we drive
     |  |- EngineRefused        it answered: no (its own words are kept)                    1
     |  |  `- NotObtained       no CA gave a certificate; sorted by cause                   1
@@ -112,16 +113,26 @@ class LockHeld(HostError):
     exit_code = ExitCode.LOCKED
 
 
+class NotHere(HostError):
+    """Something that site.yaml names is not on this machine."""
+
+
 class EngineError(SbcctlError):
     """A daemon or tool that we drive did not do what was asked."""
 
 
 class EngineRefused(EngineError):
-    """The engine answered no; its words stand in ``words`` as it said them."""
+    """The engine answered no; its words stand in ``words`` as it said them.
 
-    def __init__(self, message: str, *, words: str = "", hint: str = "") -> None:
+    ``quoted`` are the lines of rendered files that these words are about, where they name any.
+    """
+
+    def __init__(
+        self, message: str, *, words: str = "", hint: str = "", quoted: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message, hint=hint)
         self.words = words
+        self.quoted = quoted
 
 
 class NotObtained(EngineRefused):

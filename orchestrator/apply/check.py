@@ -110,7 +110,7 @@ def check_sockets(machine: observe.Machine, generation: generations.Generation) 
     here = network.addresses()
     for _, address, _ in sockets:
         if address not in here:
-            raise errors.HostError(
+            raise errors.NotHere(
                 f"the address {address} is not on this machine",
                 hint="see node in site.yaml: public_address, private_address, trunk_address;"
                 " this machine has " + ", ".join(sorted(here)),

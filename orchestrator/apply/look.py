@@ -15,7 +15,7 @@ from orchestrator.render import generation as generations
 from orchestrator.render import views
 from orchestrator.site import model
 
-_NO_KEY = "0" * 64
+NO_KEY = "0" * 64
 """In the place of the key that signs Contacts, which the first apply makes."""
 
 
@@ -57,7 +57,7 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
     check.check_roots(site, machine)
     check.check_music(site, machine)
     key = machine.store.known_contact_key()
-    render = _renderer(site, machine, facts, key or _NO_KEY)
+    render = _renderer(site, machine, facts, key or NO_KEY)
     generation = render(site)
     seen, _ = observe.see_certificate(machine, site, dt.datetime.now(dt.UTC))
     observed = observe.observe(machine, generation, facts, seen)

@@ -108,7 +108,7 @@ def verify(
                 if late and (party not in must or party in answered):
                     step.note("not asked, no time left")
                     continue
-                code, why = _ask(machine, generation, probe)
+                code, why = ask(machine, generation, probe)
                 step.note(f"answered {code}" if code else "no answer")
             if code is None:
                 warnings.append(why)
@@ -120,7 +120,7 @@ def verify(
     return tuple(warnings)
 
 
-def _ask(
+def ask(
     machine: observe.Machine, generation: generations.Generation, probe: wanted.Probe
 ) -> tuple[int | None, str]:
     """The code of the answer; else None, and what to say about the silence."""

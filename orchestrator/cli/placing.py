@@ -34,13 +34,34 @@ def machine_for(
 
 @contextmanager
 def placed(places: tree.SourceMap) -> Iterator[None]:
-    """Problems that are found after the file was read get their places in it."""
+    """What is found after the file was read gets its place in it.
+
+    Problems have a path. What an engine or the machine refused has words only: the value of the
+    site that stands in them, or in the rendered line they are about, is most likely the cause.
+    """
     try:
         yield
+    except (errors.EngineRefused, errors.NotHere) as refused:
+        refused.hint = _led_back(refused, places)
+        raise
     except errors.SiteError as refused:
         raise errors.SiteError(
             tuple(_placed(problem, places) for problem in refused.problems)
         ) from refused
+
+
+def _led_back(refused: errors.EngineRefused | errors.NotHere, places: tree.SourceMap) -> str:
+    """The hint, with the place in site.yaml that the refusal most likely comes from."""
+    from orchestrator.site import blame, sentences  # noqa: PLC0415
+
+    said = [refused.message]
+    if isinstance(refused, errors.EngineRefused):
+        said = [*refused.quoted, refused.words, refused.message]
+    for text in said:
+        if cause := blame.find_cause(text, places):
+            position, path = cause
+            return f"most likely from {position} ({sentences.dotted(path)}); {refused.hint}"
+    return refused.hint
 
 
 def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:

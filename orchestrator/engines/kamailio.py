@@ -109,7 +109,16 @@ def check_config(config: Path, root: process.EngineRoot | None) -> None:
             "Kamailio does not accept the configuration",
             words=words.complaints(said),
             hint="this is a fault of sbcctl; please report it with your site.yaml",
+            quoted=tuple(_line_of(Path(file), line) for file, line in words.named_lines(said)),
         )
+
+
+def _line_of(file: Path, number: int) -> str:
+    """A line of a rendered file, from 1; empty where there is none."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines()[number - 1]
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def wait_ready(

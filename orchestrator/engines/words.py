@@ -18,6 +18,15 @@ _TAKEN = re.compile(
 )
 
 
+_NAMED = re.compile(r"file (?P<file>/[^\s,]+),? (?:from |at )?line (?P<line>\d+)")
+
+
+def named_lines(text: str) -> tuple[tuple[str, int], ...]:
+    """Files and lines that a complaint is about, each once, as it names them."""
+    found = ((match["file"], int(match["line"])) for match in _NAMED.finditer(text))
+    return tuple(dict.fromkeys(found))
+
+
 def complaints(text: str, limit: int = 6) -> str:
     """The lines that say what is wrong, without clutter; the last lines when none does."""
     lines = [_CLUTTER.sub("", line).strip() for line in text.splitlines()]
