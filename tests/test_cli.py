@@ -95,8 +95,8 @@ def test_success_says_what_was_not_checked():
     ran = sbcctl("validate", EXAMPLE)
     assert ran.stdout.decode() == (
         f"{EXAMPLE}: site fra1 is valid (1 trunk, 1 phone), not checked: what the engines would"
-        " read, the engines' own check, files and secrets on this machine, addresses and ports, the"
-        " certificate, whether Teams and trunks answer, DNS\n"
+        " read, the engines' own check, files and secrets on this machine, addresses and ports,"
+        " the certificate, whether Teams and trunks answer, DNS\n"
     )
     assert ran.stderr == b""
     assert sbcctl("-q", "validate", EXAMPLE).stdout == b""
