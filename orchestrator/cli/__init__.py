@@ -21,7 +21,7 @@ from orchestrator.cli import settings
 
 VERBS = {
     "init": "Write a site.yaml to begin with.",
-    "validate": "Check site.yaml; nothing else is read or touched.",
+    "validate": "Check site.yaml, and how far it would get; nothing is touched.",
     "explain": "Say what a field of site.yaml, or a problem, means.",
     "schema": "Print the JSON Schema of site.yaml, for editors.",
     "render": "Write the engines' configuration to a directory.",
