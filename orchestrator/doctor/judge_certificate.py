@@ -46,7 +46,11 @@ def _served(
         return
     try:
         chain = x509.load_pem_x509_certificates(wire.chain)
-        faults = certificate.find_chain_faults(wire.chain, name=site.teams.fqdn, now=now)
+        faults = dict.fromkeys(
+            fault
+            for name in site.certificate_names
+            for fault in certificate.find_chain_faults(wire.chain, name=name, now=now)
+        )
         anchor = root_of(chain[-1], found.store.pem)
         root = short(anchor)
     except ValueError as strange:

@@ -43,7 +43,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
     """
     applied = machine.store.current() is not None
     acme = None if question.offline else site.certificate.acme
-    asked_names = () if question.offline else judge.certificate_names(site)
+    asked_names = () if question.offline else site.certificate_names
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         addresses = {
             name: pool.submit(names.addresses, name, question.resolver)
@@ -59,9 +59,11 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             for name in asked_names
             if acme
         }
-        directory = pool.submit(_directory, acme.directory) if acme else None
+        directories = {
+            ca.directory: pool.submit(web.get, ca.directory, trusted=trunks.DISTRIBUTION_ROOTS)
+            for ca in (acme.authorities if acme else ())
+        }
         wire = pool.submit(_wire, site) if applied else None
-        answer, asked = directory.result() if directory else (None, None)
         return seen.Seen(
             applied=applied,
             serial=_serial(machine),
@@ -75,8 +77,7 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             authorizations=_gathered(authorizations) if acme else None,
             listeners=_listeners(site),
             steered=clock.read(),
-            directory=answer,
-            asked=asked,
+            directories=_gathered(directories) if acme else None,
             peers=_peers(machine) if applied else (),
         )
 
@@ -92,11 +93,6 @@ def _serial(machine: observe.Machine) -> int | None:
         return certificate.read_pair(chain).serial
     except ValueError:
         return None
-
-
-def _directory(url: str) -> tuple[web.Answer, dt.datetime]:
-    answer = web.get(url, trusted=trunks.DISTRIBUTION_ROOTS)
-    return answer, dt.datetime.now(dt.UTC)
 
 
 def _theirs(name: str, resolver: tuple[str, int] | None) -> tuple[names.Answer, seen.Wire]:
@@ -128,7 +124,8 @@ def _peers(machine: observe.Machine) -> tuple[kamailio_peers.Peer, ...]:
 
 def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:
     acme = site.certificate.acme
-    return ports.listeners(acme.http_port) if acme else None
+    wanted = acme is not None and acme.challenge == "http-01"
+    return ports.listeners(acme.http_port) if acme and wanted else None
 
 
 def _offered(site: model.Site) -> seen.Offered | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -74,8 +73,7 @@ class Seen:
         authorizations: What DNS says of each name about CAs.
         listeners: Who listens on the port of the HTTP-01 challenge.
         steered: What the kernel says about this machine's clock.
-        directory: What the ACME CA answered.
-        asked: When, by this machine's clock.
+        directories: What each ACME CA answered, by its directory.
         peers: What peers of Microsoft's showed in the last day.
     """
 
@@ -91,6 +89,5 @@ class Seen:
     authorizations: Mapping[str, names.Authorizations] | None = None
     listeners: tuple[ports.Listener, ...] | None = None
     steered: clock.Steered | None = None
-    directory: web.Answer | None = None
-    asked: dt.datetime | None = None
+    directories: Mapping[str, web.Answer] | None = None
     peers: tuple[kamailio_peers.Peer, ...] = ()

@@ -20,12 +20,12 @@ class Answer:
     """What a web server answered.
 
     Attributes:
-        date: Its clock, from the header Date; None when it has none.
+        off: How far our clock is ahead of its clock (the header Date); None when it has none.
         content: The JSON object in the answer.
         failure: Why there is none.
     """
 
-    date: dt.datetime | None = None
+    off: dt.timedelta | None = None
     content: Mapping[str, object] = field(default_factory=dict)
     failure: str = ""
 
@@ -53,21 +53,21 @@ def get(url: str, *, trusted: str) -> Answer:
         return Answer(failure=f"its own certificate was refused: {error.verify_message}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(failure=str(error) or type(error).__name__)
-    date = _date(answer.getheader("Date"))
+    off = _off(answer.getheader("Date"))
     if answer.status != http.HTTPStatus.OK:
-        return Answer(date, failure=f"it answered {answer.status}")
+        return Answer(off, failure=f"it answered {answer.status}")
     try:
         content = json.loads(body)
     except ValueError:
-        return Answer(date, failure="what it answered is no JSON")
+        return Answer(off, failure="what it answered is no JSON")
     if not isinstance(content, dict):
-        return Answer(date, failure="what it answered is no JSON object")
-    return Answer(date, content)
+        return Answer(off, failure="what it answered is no JSON object")
+    return Answer(off, content)
 
 
-def _date(text: str | None) -> dt.datetime | None:
+def _off(text: str | None) -> dt.timedelta | None:
     try:
         found = email.utils.parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return dt.datetime.now(dt.UTC) - (found if found.tzinfo else found.replace(tzinfo=dt.UTC))

@@ -52,6 +52,7 @@ def above(ca: certs.Ca, issuer: certs.Ca) -> bytes:
     return built.public_bytes(certs.serialization.Encoding.PEM)
 
 
+STORE = seen.File("store", TOP.pem)
 LEAF = ISSUER.leaf(NAME)
 BETWEEN = above(ISSUER, TOP)
 WELL = LEAF + BETWEEN
@@ -126,6 +127,20 @@ def test_each_fault_of_a_chain_is_a_problem(tmp_path, chain, check, words):
     found = [each for each in told if each[1] == "problem"]
     assert [each[0] for each in found] == [check]
     assert words in found[0][2]
+
+
+def test_every_name_of_the_site_must_be_covered():
+    """CERT-1, CERT-5: a name beside teams.fqdn, and a wildcard."""
+    more = "{acme: {email: a@b.example, dns: {hook: {auth: /put}}, names: ['*.example.org']}}"
+    text = SITE.replace("{files: {chain: /c, key: /k}}", more)
+    found = seen.Seen(
+        applied=True, wire=seen.Wire("w", WELL), roots=seen.File("r", SHIPPED), store=STORE
+    )
+    told = judge_certificate.judge(load.load_site(text.encode(), "s"), found, certs.NOW)
+
+    assert [each.seen for each in told if str(each.level) == "problem"] == [
+        "w: the certificate is for sbc.example.com, not for *.example.org (CERT-1)"
+    ]
 
 
 def test_a_key_that_is_not_rsa_is_a_problem():

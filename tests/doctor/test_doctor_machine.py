@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.doctor import calendar, finding, judge, seen
 from orchestrator.host import clock, ports, web
-from orchestrator.site import load
+from orchestrator.site import acme, load
 
 SITE = """
 version: 1
@@ -34,12 +34,16 @@ def told(check: str, found: seen.Seen, text: str = SITE, now: dt.datetime = NOW)
     return one
 
 
+def answered(answer: web.Answer) -> seen.Seen:
+    return seen.Seen(applied=False, directories={acme.LETS_ENCRYPT: answer})
+
+
 def asked(tmp_path, off: float) -> seen.Seen:
     """A directory that was asked over HTTPS, whose clock is off."""
     (tmp_path / "ca.pem").write_bytes(CA.pem)
     with listening.directory(off, tmp_path, CA) as port:
         answer = web.get(f"https://localhost:{port}/dir", trusted=str(tmp_path / "ca.pem"))
-    return seen.Seen(applied=False, directory=answer, asked=dt.datetime.now(dt.UTC))
+    return answered(answer)
 
 
 def test_a_directory_that_answers_and_a_clock_that_agrees(tmp_path):
@@ -61,20 +65,21 @@ def test_a_directory_that_this_machine_does_not_trust(tmp_path):
     (tmp_path / "ca.pem").write_bytes(certs.Ca("Other").pem)
     with listening.directory(0, tmp_path, CA) as port:
         answer = web.get(f"https://localhost:{port}/dir", trusted=str(tmp_path / "ca.pem"))
-    one = told("acme", seen.Seen(applied=False, directory=answer))
+    one = told("acme", answered(answer))
     assert one.level is finding.Level.PROBLEM
     assert "its own certificate was refused" in one.seen
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(b"hello", "is no JSON"), (b"[]", "no JSON object"), (b"{}", "is no ACME")]
+    ("body", "words"),
+    [(b"hello", "is no JSON"), (b"[]", "no JSON object"), (b"{}", "what it answered is none")],
 )
 def test_a_web_server_that_is_no_directory(tmp_path, body, words):
     (tmp_path / "ca.pem").write_bytes(CA.pem)
     chain = CA.leaf("localhost") + CA.pem
     with listening.shower(tmp_path, chain, answer=body) as port:
         answer = web.get(f"https://localhost:{port}/", trusted=str(tmp_path / "ca.pem"))
-    one = told("acme", seen.Seen(applied=False, directory=answer))
+    one = told("acme", answered(answer))
     assert one.level is finding.Level.PROBLEM
     assert words in one.seen
 
@@ -84,8 +89,39 @@ def test_a_ca_that_is_not_there(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     answer = web.get(f"https://127.0.0.1:{port}/dir", trusted=str(tmp_path / "ca.pem"))
-    one = told("acme", seen.Seen(applied=False, directory=answer))
+    one = told("acme", answered(answer))
     assert "Connection refused" in one.seen
+
+
+@pytest.mark.parametrize(
+    ("more", "meta", "check", "level", "words"),
+    [
+        ("profile: short", {"profiles": {"classic": "x"}}, "profile", "warning", "it has classic"),
+        ("profile: short", {}, "profile", "warning", "it has none at all"),
+        (
+            "profile: short, profile_required: true",
+            {"profiles": {"classic": "x"}},
+            "profile",
+            "problem",
+            "has no profile short",
+        ),
+        ("key_size: 3072", {"externalAccountRequired": True}, "account", "problem", "(eab)"),
+    ],
+)
+def test_what_a_ca_does_not_have_or_wants(more, meta, check, level, words):
+    answer = web.Answer(content={"newOrder": "x", "meta": meta})
+    one = told(check, answered(answer), SITE.replace("{email", f"{{{more}, email"))
+    assert str(one.level) == level
+    assert words in one.seen
+
+
+def test_nobody_needs_port_80_for_a_proof_by_dns():
+    by_dns = SITE.replace("{email", "{dns: {hook: {auth: /usr/bin/put}}, email")
+    site = load.load_site(by_dns.encode(), "site.yaml")
+    found = seen.Seen(applied=False, listeners=(ports.Listener("nginx", 1),))
+    assert "port-80" not in {each.check for each in judge.judge(site, found, NOW)}
+    left = judge.not_checked(site, offline=True, applied=False)
+    assert not [each for each in left if "port 80" in each]
 
 
 def test_who_listens_on_a_port_is_named():

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.doctor import judge, seen
 from orchestrator.host import names, web
-from orchestrator.site import load
+from orchestrator.site import acme, load
 
 pytestmark = [pytest.mark.engine]
 
@@ -46,7 +46,7 @@ strange CAA 0 issue "ca.example.net"
     "broken.example": "",
 }
 NUMBERED = ("sip", "sip2", "sip3", "sip4")
-CALLED = web.Answer(content=listening.DIRECTORY)
+CALLED = {acme.LETS_ENCRYPT: web.Answer(content=listening.DIRECTORY)}
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +134,40 @@ def test_a_dns_server_that_says_nothing_is_waited_for_three_seconds():
 )
 def test_which_ca_may_certify_a_name(server, name, level, words):
     told = names.authorizations(name, server)
-    found = seen.Seen(applied=False, authorizations={name: told}, directory=CALLED)
+    found = seen.Seen(applied=False, authorizations={name: told}, directories=CALLED)
 
     [(judged, sentence)] = said(found, "caa")
 
     assert judged == level
     assert words in sentence
+
+
+def test_by_dns_another_way_of_proof_counts(server):
+    """RFC 8657: validationmethods names the way that is wanted."""
+    by_dns = SITE.replace("{email", "{dns: {hook: {auth: /usr/bin/put}}, email")
+    name = "by-dns.example.com"
+    told = {name: names.authorizations(name, server)}
+    found = seen.Seen(applied=False, authorizations=told, directories=CALLED)
+
+    assert said(found, "caa", by_dns)[0][0] == "ok"
+    assert said(found, "caa")[0][0] == "problem"
+
+
+def test_the_ca_that_stands_in_is_judged_less_hard(server):
+    """CAA that keeps the second CA out is a warning: the first one serves."""
+    second = "fallback: {directory: 'https://second.example/d'}"
+    two = SITE.replace("{email", f"{{{second}, email")
+    name = "sbc.ours.example.com"
+    answers = {
+        **CALLED,
+        "https://second.example/d": web.Answer(
+            content={"newOrder": "x", "meta": {"caaIdentities": ["second.example"]}}
+        ),
+    }
+    told = {name: names.authorizations(name, server)}
+    found = seen.Seen(applied=False, authorizations=told, directories=answers)
+
+    assert [level for level, _ in said(found, "caa", two)] == ["ok", "warning"]
 
 
 def test_a_ca_that_does_not_say_its_name_is_known_or_it_is_said(server):
