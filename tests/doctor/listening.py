@@ -98,7 +98,7 @@ controls {{ }};
         named = subprocess.Popen([*program, "-g"], stderr=log, stdout=log)
     try:
         end = time.monotonic() + 20
-        while b"running" not in (folder / "named.log").read_bytes():
+        while b" running\n" not in (folder / "named.log").read_bytes():
             assert named.poll() is None, (folder / "named.log").read_text()
             assert time.monotonic() < end
             time.sleep(0.02)
