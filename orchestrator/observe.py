@@ -16,6 +16,7 @@ from orchestrator.engines import (
     certbot,
     certificate,
     kamailio,
+    kamailio_load,
     kamailio_rpc,
     kamailio_uac,
     rtpengine,
@@ -140,6 +141,7 @@ def _see_kamailio(
         ours = skeleton == generation.skeleton
         held = kamailio.destinations(machine.rpc) if ours else None
         differing = tuple(_differing(machine, generation, frozenset(loaded))) if ours else ()
+        memory = kamailio_load.shared_memory(machine.rpc)
     except errors.EngineSilent:
         return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
     return plan.KamailioSeen(
@@ -152,6 +154,7 @@ def _see_kamailio(
         destinations=None if held is None else tuple((held.set_id, held.uri) for held in held),
         differing=differing,
         served=_served(generation) if ours else None,
+        memory=memory,
     )
 
 

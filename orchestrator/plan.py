@@ -14,7 +14,7 @@ The rules (DESIGN section 5):
 5. Same Generation and same Observed give the same Plan; an observed site that is as asked gives
    the empty one.
 6. On Kamailio before 6.0 TLS is never reloaded while it runs: a new certificate is a restart
-   (engines2.md 1).
+   (engines2.md 1). So it is where shared memory could run out: it counts for every reload.
 7. What runs is what the engine says runs. What was loaded is what was noted after the engine
    read it; a missing note means: load again.
 
@@ -74,6 +74,24 @@ class CertificateSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Shared memory as Kamailio counts it.
+
+    Attributes:
+        total: Bytes of the pool.
+        used: Bytes of it in use; more than there are, when it miscounted for long enough.
+    """
+
+    total: int
+    used: int
+
+    @property
+    def percent(self) -> int:
+        """How much is in use, in percent."""
+        return self.used * 100 // self.total
+
+
+@dataclass(frozen=True, slots=True)
 class KamailioSeen:
     """Kamailio as observed.
 
@@ -89,6 +107,7 @@ class KamailioSeen:
         differing: Paths of tables and addresses of which it holds something else than what it
             was made to read, sorted.
         served: Serial of the certificate it presents on the wire, None when it could not be seen.
+        memory: Its shared memory; None when it does not answer.
     """
 
     version: tuple[int, int, int]
@@ -100,6 +119,7 @@ class KamailioSeen:
     destinations: tuple[tuple[int, str], ...] | None = ()
     differing: tuple[str, ...] = ()
     served: int | None = None
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +218,9 @@ _RELOADS = {
     generations.Effect.DISPATCHER_RELOAD: Kind.RELOAD_DISPATCHER,
     generations.Effect.REGISTRATIONS_RELOAD: Kind.RELOAD_REGISTRATIONS,
 }
+_MEMORY_FADES, _MEMORY_ENDS = 60, 75
+"""Percent of the shared memory. Reloads of TLS on 6.0 are counted and not counted back; near the
+end of the pool every handshake is refused (engines2.md 3)."""
 _NO_MEDIA_COST = "; new calls get 503 for some seconds"
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
@@ -303,7 +326,7 @@ def _kamailio_steps(
     reason = _restart_reason(generation, seen)
     reloads = _reload_steps(generation, seen, stale_certificate=stale)
     if not reason and any(step.kind is Kind.RELOAD_TLS for step in reloads):
-        reason = _tls_restart_reason(seen.version)
+        reason = _tls_restart_reason(seen)
     if reason:
         return (Step(Kind.RESTART_KAMAILIO, reason, _RESTART_COST),)
     return reloads
@@ -319,11 +342,27 @@ def _restart_reason(generation: generations.Generation, seen: KamailioSeen) -> s
     return ""
 
 
-def _tls_restart_reason(version: tuple[int, int, int]) -> str:
+def _tls_restart_reason(seen: KamailioSeen) -> str:
     """Why the certificate cannot be reloaded (rule 6); empty when it can."""
-    if version >= TLS_RELOAD_IS_SAFE_FROM:
+    if seen.version < TLS_RELOAD_IS_SAFE_FROM:
+        return "the certificate changed, and Kamailio before 6.0 must not reload TLS"
+    if seen.memory is not None and seen.memory.percent >= _MEMORY_ENDS:
+        return (
+            f"the certificate changed, and Kamailio counts {seen.memory.percent} % of its"
+            " shared memory as used"
+        )
+    return ""
+
+
+def memory_warning(memory: Memory | None) -> str:
+    """What to do when reloads of TLS have used up much of the shared memory; else empty."""
+    if memory is None or memory.percent < _MEMORY_FADES:
         return ""
-    return "the certificate changed, and Kamailio before 6.0 must not reload TLS"
+    return (
+        f"Kamailio counts {memory.percent} % of its shared memory as used: restart it in a quiet"
+        f" hour (systemctl restart sbcctl-kamailio); from {_MEMORY_ENDS} % on a new certificate"
+        " does"
+    )
 
 
 def _reload_steps(

@@ -5,8 +5,8 @@ found and ``now``. Nothing is changed. Its rules:
 
 1. DOWN: nothing is installed, or an engine does not run or does not answer.
 2. DEGRADED: a party has no address that is reached; the certificate has ended, is not the one
-   on the wire, or is in the last third of its life; something drifted from what was applied; a
-   change died in the middle.
+   on the wire, or is in the last third of its life; Kamailio's shared memory fills up; something
+   drifted from what was applied; a change died in the middle.
 3. HEALTHY: none of these.
 
 Drift is what a plan from the current generation to itself would have to do.
@@ -151,6 +151,8 @@ def judge(seen: Seen, now: dt.datetime) -> Verdict:
         return Verdict(Health.DOWN, ("nothing is installed yet: sbcctl apply site.yaml",))
     down = _down(seen.observed)
     degraded = [*_unreached(seen), *_certificate(seen.observed, now), *_left(seen)]
+    if fading := plan.memory_warning(seen.observed.kamailio.memory):
+        degraded.append(fading)
     if not down:
         degraded += [f"drift: {step.kind}: {step.reason}" for step in seen.drift]
     health = Health.DOWN if down else Health.DEGRADED if degraded else Health.HEALTHY

@@ -178,6 +178,34 @@ def test_a_new_certificate_never_reloads_tls_on_an_old_kamailio(facts, expected)
 
 
 @pytest.mark.parametrize(
+    ("used", "expected", "warned"),
+    [
+        (59, Kind.RELOAD_TLS, False),
+        (60, Kind.RELOAD_TLS, True),
+        (74, Kind.RELOAD_TLS, True),
+        (75, Kind.RESTART_KAMAILIO, True),
+        (130, Kind.RESTART_KAMAILIO, True),
+    ],
+)
+def test_a_new_certificate_is_a_restart_before_shared_memory_runs_out(used, expected, warned):
+    """engines2.md section 3: reloads add up, and near the end of the pool nobody gets in."""
+    generation = rendered(views.DEBIAN_13)
+    seen = serving(views.DEBIAN_13, generation)
+    memory = plan.Memory(total=1 << 28, used=used * (1 << 28) // 100 + 1)
+    seen = dataclasses.replace(
+        seen,
+        certificate=plan.CertificateSeen(source="acme", installed=OLD, offered=NEW),
+        kamailio=dataclasses.replace(seen.kamailio, memory=memory),
+    )
+
+    assert plan.make_plan(generation, seen).kinds == (Kind.INSTALL_CERTIFICATE, expected)
+    assert bool(plan.memory_warning(memory)) is warned
+    # Without a new certificate there is nothing to do.
+    idle = dataclasses.replace(seen, certificate=serving(views.DEBIAN_13, generation).certificate)
+    assert plan.make_plan(generation, idle).kinds == ()
+
+
+@pytest.mark.parametrize(
     ("part", "values", "expected"),
     [
         ("kamailio", {"running": False}, Kind.START_KAMAILIO),

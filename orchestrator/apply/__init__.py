@@ -27,7 +27,7 @@ from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import check, drain, look, passwords, saved, transaction, trial
-from orchestrator.engines import certbot, certificate, kamailio, kamailio_uac
+from orchestrator.engines import certbot, certificate, kamailio, kamailio_load, kamailio_uac
 from orchestrator.host import access, cleaning, files, journal
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
@@ -144,6 +144,7 @@ def _apply_locked(
     warnings = (
         *drained,
         *_certificate_warnings(seen),
+        *_memory_warnings(machine, todo),
         *warnings,
         *clean_up(machine),
         *await_registrations(machine, progress, generation),
@@ -239,6 +240,17 @@ def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
     if left * 3 > held.not_after - held.not_before:
         return ()
     return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; renew it",)
+
+
+def _memory_warnings(machine: observe.Machine, todo: plan.Plan) -> tuple[str, ...]:
+    """After a reload of TLS: whether the next ones could use up Kamailio's shared memory."""
+    if plan.Kind.RELOAD_TLS not in todo.kinds:
+        return ()
+    try:
+        warning = plan.memory_warning(kamailio_load.shared_memory(machine.rpc))
+    except errors.EngineError:
+        return ()
+    return (warning,) if warning else ()
 
 
 def clean_up(machine: observe.Machine) -> tuple[str, ...]:

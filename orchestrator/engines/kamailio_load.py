@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator import plan
 from orchestrator.engines import kamailio_rpc
 
 
@@ -38,6 +39,17 @@ def sees_media(rpc: kamailio_rpc.Rpc) -> bool:
         isinstance(node, dict) and node.get("active") is False
         for node in (result if isinstance(result, list) else [result])
     )
+
+
+def shared_memory(rpc: kamailio_rpc.Rpc) -> plan.Memory:
+    """How much of its shared memory Kamailio counts as used.
+
+    Raises:
+        EngineSilent: No answer in time.
+        EngineRefused: The answer is not what both generations give.
+    """
+    told = _table(rpc.call("core.shmmem"))
+    return plan.Memory(total=_number(told, "total"), used=_number(told, "real_used"))
 
 
 def read_load(rpc: kamailio_rpc.Rpc) -> Load:

@@ -23,7 +23,7 @@ PATIENCE = 90.0
 
 EXPIRY = 240.0
 """Seconds until the rows of these tables are gone as well, which live for a while on purpose."""
-EXPIRING = ("transfer",)
+EXPIRING = ("transfer", "ringing", "waiting")
 """Tables whose rows end by themselves."""
 
 SHARED_SLACK = 2_097_152

@@ -191,7 +191,7 @@ def kamailio_view(
 ) -> KamailioView:
     """Decide everything Kamailio's files say."""
     files = ["gate", "dialog", "identity", "calls", "transfer", "routing", "media", "events"]
-    files += ["callers", "datacentres", "location", "music", "numbers"]
+    files += ["callers", "datacentres", "location", "music", "numbers", "retired"]
     if site.phones:
         files.append("phones")
     proves = any(trunk.proof for trunk in site.trunks.values())
