@@ -66,7 +66,7 @@ class Call:
 
 
 class Agent:
-    """Places calls from several ends and takes them at one.
+    """Places calls from several ends, and takes them at one or at the one of who calls.
 
     Args:
         dialled: The number that is called.
@@ -76,10 +76,12 @@ class Agent:
     Attributes:
         callers: The ends that call, by their name.
         callee: The end that is called.
+        others: Another end and number that are called, by the name of who calls.
     """
 
     callers: dict[str, ends.End]
     callee: ends.End
+    others: dict[str, tuple[ends.End, str]]
 
     def __init__(
         self, *, dialled: str, tell: Callable[..., None], fail: Callable[[Call, str], None]
@@ -88,6 +90,7 @@ class Agent:
         self.tell = tell
         self.fail = fail
         self.dialled = dialled
+        self.others = {}
         self.calls: dict[str, Call] = {}
         self.acks: dict[str, str] = {}
         self.marks = itertools.count(1)
@@ -95,19 +98,24 @@ class Agent:
     def _mark(self) -> str:
         return f"load{next(self.marks)}"
 
+    def _called(self, call: Call) -> tuple[ends.End, str]:
+        """Who is called, and by which number."""
+        return self.others.get(call.source) or (self.callee, self.dialled)
+
     # -- the caller ---------------------------------------------------------------------------
 
     def dial(self, call: Call) -> None:
         """Place *call*; what becomes of it is seen in its state."""
         end = self.callers[call.source]
+        _, number = self._called(call)
         self.calls[call.call_id] = call
         call.dialled = time.monotonic()
         call.caller = sip.Side(
             via=end.via,
             contact=end.contact,
             local=f"<sip:+4930777@{end.address}>;tag=c{call.name}",
-            remote=f"<sip:{self.dialled}@{sip.FQDN}>",
-            target=f"sip:{self.dialled}@{end.sbc}",
+            remote=f"<sip:{number}@{sip.FQDN}>",
+            target=f"sip:{number}@{end.sbc}",
             routes=[],
         )
         text = call.caller.request("INVITE", call.call_id, self._mark(), end.sdp(call.port))
@@ -173,7 +181,7 @@ class Agent:
 
     def _ends(self, call: Call, *, by_callee: bool) -> tuple[sip.Side | None, ends.End]:
         if by_callee:
-            return call.callee, self.callee
+            return call.callee, self._called(call)[0]
         return call.caller, self.callers[call.source]
 
     def ask(self, call: Call, method: str, *, by_callee: bool = False) -> None:
@@ -233,22 +241,22 @@ class Agent:
         call = self.calls.get(sip.header(text, "Call-ID"))
         code, contact, body = 200, "", ""
         if method == "ACK":
-            if call and end is self.callee:
+            if call and end is self._called(call)[0]:
                 call.acknowledged = True
             return
         if call is None and sip.tag(sip.header(text, "To")):
             code = 481
         elif call and method == "INVITE":
             if not sip.tag(sip.header(text, "To")):
-                self._ring(call, text)
+                self._ring(call, text, send)
                 return
             contact, body = end.contact, end.sdp(call.port)
         elif call and method == "BYE":
             call.heard_bye = True
         end.reply(text, sip.answer(text, code, own_tag="x", contact=contact, body=body), send)
 
-    def _ring(self, call: Call, text: str) -> None:
-        end = self.callee
+    def _ring(self, call: Call, text: str, send: ends.Send) -> None:
+        end, _ = self._called(call)
         if call.callee is not None:
             self.tell("forked")
             return
@@ -265,21 +273,21 @@ class Agent:
         call.rang = call.picked_up = time.monotonic()
         if call.ring:
             ringing = sip.answer(text, 180, own_tag=own_tag, contact=end.contact)
-            end.reply(text, ringing, end.send)
+            end.reply(text, ringing, send)
         body = end.sdp(call.port)
         final = sip.answer(text, 200, own_tag=own_tag, contact=end.contact, body=body)
-        self.loop.call_later(call.ring, self._pick_up, call, text, final)
+        self.loop.call_later(call.ring, self._pick_up, call, text, final, send)
 
-    def _pick_up(self, call: Call, text: str, final: str) -> None:
+    def _pick_up(self, call: Call, text: str, final: str, send: ends.Send) -> None:
         call.picked_up = time.monotonic()
-        self.callee.reply(text, final, self.callee.send)
-        self.loop.call_later(ends.T1, self._insist, call, final, ends.T1)
+        self._called(call)[0].reply(text, final, send)
+        self.loop.call_later(ends.T1, self._insist, call, lambda: send(final), ends.T1)
 
-    def _insist(self, call: Call, final: str, wait: float) -> None:
+    def _insist(self, call: Call, again: Callable[[], None], wait: float) -> None:
         """Send the 200 again until somebody acknowledges it (RFC 3261 13.3.1.4)."""
         if call.acknowledged or call.state in ("failed", "over"):
             return
         self.tell("repeats")
-        self.callee.send(final)
+        again()
         wait = min(wait * 2, ends.T2)
-        self.loop.call_later(wait, self._insist, call, final, wait)
+        self.loop.call_later(wait, self._insist, call, again, wait)

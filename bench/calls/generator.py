@@ -3,7 +3,8 @@
     python generator.py FOLDER PLAN
 
 PLAN is a JSON object, machine.plan_of(). Orders come as lines on stdin: ``fill``, ``phase NAME``,
-``hang-up`` (the calls that stand), ``end``. Each is answered by a line on stdout when it is done.
+``hang-up`` (the calls that stand), ``await-serial SERIAL`` (no connection of Microsoft's was made
+with another certificate), ``end``. Each is answered by a line on stdout when it is done.
 What became of every call goes to FOLDER/load.json after ``end``.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import itertools
 import json
@@ -20,12 +22,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import agent
 import audio
 import ends
+import proxies
 
 AT_A_TIME = 50
 """Calls a second that are set up or taken down when the standing ones come and go."""
@@ -37,11 +40,11 @@ MOST_EVENTS = 60
 class Phase:
     """What happened to the calls that were dialled in one phase, and to requests sent in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Iterable[str]) -> None:
         self.began = time.time()
         self.seconds = 0.0
         self.counts: Counter[str] = Counter()
-        self.delays: dict[str, list[float]] = {"carrier": [], "teams": []}
+        self.delays: dict[str, list[float]] = {source: [] for source in sources}
         self.events: list[dict] = []
         self.latest = 0.0
 
@@ -71,19 +74,24 @@ class Load:
         self.plan = plan
         self.phases: dict[str, Phase] = {}
         self.name = "fill"
-        self.phase = self.phases.setdefault("fill", Phase())
+        self.phase = self.phases.setdefault("fill", Phase(plan["rate"]))
         self.numbers = itertools.count(1)
         self.standing: list[agent.Call] = []
         self.short: set[str] = set()
         self.tasks: list[asyncio.Task[None]] = []
         self.dialling: asyncio.Task[None] | None = None
+        self.teams: ends.TeamsEnd
         self.agent = agent.Agent(dialled=plan["dialled"], tell=self._tell, fail=self._fail)
-        self.teams = ends.TeamsEnd(self.agent, plan["teams"], folder)
         self.agent.callee = ends.UdpEnd(self.agent, plan["callee"])
-        self.agent.callers = {
-            "carrier": ends.UdpEnd(self.agent, plan["caller"]),
-            "teams": self.teams,
-        }
+        carrier = ends.UdpEnd(self.agent, plan["caller"])
+        if "proxies" in plan:
+            self.teams = proxies.TeamsEnd(self.agent, plan["teams"], folder, plan["proxies"])
+            # The office calls Teams as well.
+            self.agent.others["office"] = (self.teams, plan["proxies"]["dialled"])
+        else:
+            self.teams = ends.TeamsEnd(self.agent, plan["teams"], folder)
+        every = {"carrier": carrier, "teams": self.teams, "office": self.agent.callee}
+        self.agent.callers = {source: every[source] for source in plan["rate"]}
         beside = str(Path(__file__).with_name("audio.py"))
         words = (
             beside,
@@ -120,6 +128,9 @@ class Load:
             self._enter(words[1])
         elif words[0] == "hang-up":
             await self._hang_up()
+        elif words[0] == "await-serial":
+            assert isinstance(self.teams, proxies.TeamsEnd)
+            await self._until(functools.partial(self.teams.shows_only, int(words[1])), 60.0)
         else:
             await self._end()
 
@@ -127,7 +138,7 @@ class Load:
         """The next phase begins; new calls are placed from now on."""
         self.phase.seconds = time.time() - self.phase.began
         self.name = name
-        self.phase = self.phases.setdefault(name, Phase())
+        self.phase = self.phases.setdefault(name, Phase(self.plan["rate"]))
         self._order({"phase": name})
         if not self.tasks:
             places = [self._place(s, self.plan["rate"][s]) for s in self.agent.callers]
@@ -151,9 +162,9 @@ class Load:
         await self._until(lambda: not any(call.is_new for call in self.standing))
 
     @staticmethod
-    async def _until(true: Callable[[], bool]) -> None:
+    async def _until(true: Callable[[], bool], seconds: float = WIND_UP) -> None:
         """Wait for a condition, but not for ever: what did not happen is in the account."""
-        for _ in range(int(WIND_UP / POLL)):
+        for _ in range(int(seconds / POLL)):
             if true():
                 return
             await asyncio.sleep(POLL)
@@ -226,6 +237,7 @@ class Load:
             "standing": dict(Counter(call.state for call in self.standing)),
             "short_left": len(self.short),
             "audio": json.loads((self.folder / "audio.json").read_text()),
+            "connections": getattr(self.teams, "connections", []),
         }
         (self.folder / "load.json").write_text(json.dumps(told))
 

@@ -107,7 +107,13 @@ class Site:
 
 
 class Machine(ground.Ground):
-    """The machine; a context manager."""
+    """The machine; a context manager.
+
+    Attributes:
+        teams: Microsoft's names that the tests' peers are; the generator is the rest.
+    """
+
+    teams = ground.TEAMS[1:]
 
     def settle(self) -> None:
         """Give it its addresses, and start DNS, two of Teams' three and the spare gateways."""
@@ -117,7 +123,7 @@ class Machine(ground.Ground):
         mount = f"mount --bind {self.folder}/resolv.conf /etc/resolv.conf"
         self.run("sh", "-ec", f"ip link set lo up; {adds} {mount}")
         script = (sys.executable, str(ground.HERE / "fakes/peers.py"), str(self.folder))
-        peers = self.start(*script, "127.0.0.53", *ground.TEAMS[1:], "--", *SPARES)
+        peers = self.start(*script, "127.0.0.53", *self.teams, "--", *SPARES)
         assert peers.stdout
         assert peers.stdout.readline() == b"ready\n"
 
