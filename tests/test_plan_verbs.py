@@ -116,6 +116,8 @@ MOVING = (
     (r"until \S+ \(\d+ days\)", "until DATE"),
     (r"\d+\.\d s\)", "SECONDS)"),
     (r" by \w+", " by SOMEBODY"),
+    (r"Python [\d.]+", "Python VERSION"),
+    (r"(Kamailio|RTPEngine|kamailio|rtpengine) +\d[\w.+~-]*", r"\1 VERSION"),
 )
 
 
@@ -143,6 +145,11 @@ def test_the_guide_shows_what_is_said(machine):
         "history",
         "status",
     ]
+    check_sessions(machine, shown)
+
+
+def check_sessions(machine: ground.Ground, shown: list[tuple[str, str]]) -> None:
+    """Run what a page shows, in order, and compare."""
     for words, said in shown:
         line = shlex.join(machine.words(*words.split()))
         ran = machine.run(
@@ -152,6 +159,22 @@ def test_the_guide_shows_what_is_said(machine):
             env={"PYTHONPATH": str(ground.HERE.parent)},
         )
         assert still(ran.stdout) == still(said)
+
+
+VERBS = Path(__file__).parents[1] / "docs/guide/verbs.md"
+
+
+def test_the_page_of_verbs_shows_what_is_said(machine):
+    """Those that need engines; tests/test_docs.py has the others."""
+    machine.apply()
+    machine.write_site(("sip:192.0.2.20:5060", "sip:192.0.2.21:5060"))
+    shown = re.findall(
+        r"^\$ sbcctl ((?:diff|version|validate --level).*?)\n(.*?)(?=^\$ |^```$)",
+        VERBS.read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert len(shown) == 3
+    check_sessions(machine, shown)
 
 
 def test_diff_shows_lines_and_no_secrets(machine):
