@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator import errors, plan
+from orchestrator import errors, plan, proof
 from orchestrator.engines import (
     certbot,
     certificate,
@@ -24,7 +24,7 @@ from orchestrator.engines import (
 )
 from orchestrator.host import access, notes, process, store
 from orchestrator.render import generation as generations
-from orchestrator.render import views, wanted
+from orchestrator.render import trunks, views, wanted
 from orchestrator.site import model
 
 
@@ -217,7 +217,7 @@ def see_certificate(
     installed = None
     faults: tuple[str, ...] = ("there is none yet",)
     if held is not None:
-        faults = certificate.find_faults(*held, name=site.teams.fqdn, now=now)
+        faults = proof.find_faults(*held, names=site.certificate_names, now=now)
         try:
             installed = certificate.read_pair(held[0])
         except ValueError:
@@ -240,6 +240,21 @@ def see_certificate(
     return seen, offer
 
 
+def find_faults(site: model.Site, offer: Offer, now: dt.datetime) -> tuple[str, ...]:
+    """Why a pair that nobody serves yet cannot serve *site*; nothing means that it can."""
+    return proof.find_faults(
+        offer.chain, offer.key, names=site.certificate_names, now=now, roots=known_roots()
+    )
+
+
+def known_roots() -> bytes:
+    """The roots this machine knows, PEM; empty when they cannot be read."""
+    try:
+        return Path(trunks.DISTRIBUTION_ROOTS).read_bytes()
+    except OSError:
+        return b""
+
+
 def see_installed_certificate(machine: Machine) -> plan.CertificateSeen:
     """The installed certificate alone, as it is; used on the way back to an earlier generation."""
     name = machine.store.certificate()
@@ -259,7 +274,7 @@ def _lineage(
     asked = [ca.directory for ca in acme.authorities] if acme else []
     if lineage.directory not in ("", *asked):
         return None, (f"it is from {lineage.directory}, and site.yaml names another CA",)
-    unfit = certificate.find_faults(lineage.chain, lineage.key, name=site.teams.fqdn, now=now)
+    unfit = find_faults(site, Offer(lineage.chain, lineage.key), now)
     return None if unfit else Offer(lineage.chain, lineage.key), ()
 
 
@@ -274,7 +289,7 @@ def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.date
                 hint="the path must be absolute and readable by the user who runs sbcctl",
             ) from error
     offer = Offer(*contents)
-    faults = certificate.find_faults(offer.chain, offer.key, name=site.teams.fqdn, now=now)
+    faults = find_faults(site, offer, now)
     if faults:
         raise errors.SiteError(
             tuple(

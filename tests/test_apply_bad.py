@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import bad_pairs
 import ground
 import lanes
 import pytest
@@ -119,3 +120,22 @@ def test_music_that_cannot_be_played(machine):
     ran = machine.apply(code=3)
     assert "/etc/passwd cannot be played: it is no WAV file" in ran.stderr
     assert not machine.state.exists()
+
+
+SERVED = ("openssl", "s_client", "-connect", "203.0.113.10:5061", "-no_ign_eof")
+
+
+def test_a_pair_that_is_bad_is_refused_and_the_old_one_served(machine):
+    """What is wrong is said with its place in site.yaml; the listener shows the same as before."""
+    machine.apply()
+    served = machine.run(*SERVED, code=None).stdout
+    number = served[served.index("-----BEGIN") :][:400]
+    kinds = {kind: (chain, key, said) for kind, chain, key, said in bad_pairs.PAIRS}
+    for kind in ("stands alone", "encrypted key", "key in the chain", "wrong order", "expired"):
+        chain, key, said = kinds[kind]
+        (machine.folder / "sbc.chain").write_bytes(chain)
+        (machine.folder / "sbc.key").write_bytes(key)
+        ran = machine.apply(code=3)
+        assert said in ran.stderr, kind
+        assert "error[unfit-certificate]" in ran.stderr
+    assert number in machine.run(*SERVED, code=None).stdout

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import check, drain, look, passwords, saved, transaction, trial
-from orchestrator.engines import certbot, certificate, kamailio, kamailio_load, kamailio_uac
+from orchestrator.engines import certbot, kamailio, kamailio_load, kamailio_uac
 from orchestrator.host import access, cleaning, files, journal
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
@@ -195,7 +195,7 @@ def _unfit_certificate(site: model.Site, machine: observe.Machine) -> errors.Eng
     """The CA gave a certificate, but not one that can serve."""
     lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
     faults = (
-        certificate.find_faults(lineage.chain, lineage.key, name=site.teams.fqdn, now=_now())
+        observe.find_faults(site, observe.Offer(lineage.chain, lineage.key), _now())
         if lineage
         else ()
     )

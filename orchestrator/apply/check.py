@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator import errors, observe
-from orchestrator.engines import certificate, kamailio, supervisor
+from orchestrator import errors, observe, proof
+from orchestrator.engines import kamailio, supervisor
 from orchestrator.host import access, network
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks, wanted
@@ -51,7 +51,7 @@ def named_roots(site: model.Site) -> Iterator[tuple[str, tuple[str | int, ...]]]
 def _fault_of(path: str, machine: observe.Machine) -> str:
     """Why a file of CAs cannot be used; empty when it can."""
     try:
-        fault = certificate.find_roots_fault(Path(path).read_bytes())
+        fault = proof.find_roots_fault(Path(path).read_bytes())
     except OSError as error:
         fault = (error.strerror or str(error)).lower()
     if not fault and machine.accounts and not access.may_read(machine.accounts.kamailio, path):

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
-from orchestrator import announce, apply, errors, observe, plan
+from orchestrator import announce, apply, errors, observe, plan, proof
 from orchestrator.apply import back, transaction
 from orchestrator.engines import certificate, kamailio
 from orchestrator.host import history, journal
@@ -145,7 +145,7 @@ def _see_certificate(
         held = machine.store.read_certificate(name)
         if held is None:
             continue
-        found = certificate.find_faults(*held, name=fqdn, now=now)
+        found = proof.find_faults(*held, names=(fqdn,), now=now)
         if name == used:
             faults = found
         if found:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-import warnings
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from orchestrator import proof
 from orchestrator.doctor import finding, seen
 from orchestrator.engines import certificate
 from orchestrator.site import microsoft, model
 
 _CERTIFICATE = ("certificate",)
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-BROKEN = (ValueError, TypeError, InvalidSignature)
-"""What tells that one certificate did not sign another."""
 
 
 def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[finding.Finding]:
@@ -46,12 +41,8 @@ def _served(
         return
     try:
         chain = x509.load_pem_x509_certificates(wire.chain)
-        faults = dict.fromkeys(
-            fault
-            for name in site.certificate_names
-            for fault in certificate.find_chain_faults(wire.chain, name=name, now=now)
-        )
-        anchor = root_of(chain[-1], found.store.pem)
+        faults = proof.find_chain_faults(wire.chain, names=site.certificate_names, now=now)
+        anchor = proof.root_of(chain[-1], found.store.pem)
         root = short(anchor)
     except ValueError as strange:
         said = f"{wire.place} shows what cannot be read: {strange}"
@@ -97,7 +88,7 @@ def _offered(
     chain = x509.load_pem_x509_certificates(offered.chain)
     if found.wire is not None and offered.chain and found.serial == chain[0].serial_number:
         return
-    anchor = root_of(chain[-1], found.store.pem)
+    anchor = proof.root_of(chain[-1], found.store.pem)
     root = short(anchor)
     yield from _completeness(f"{offered.path} holds", chain, root, found.store)
     yield from government(site.teams.cloud, anchor)
@@ -189,33 +180,6 @@ def _serial(
     )
 
 
-def root_of(top: x509.Certificate, store: bytes) -> x509.Certificate | None:
-    """The root in *store* that signed *top* or is *top*; None when there is none."""
-    for root in _readable(store):
-        if root == top:
-            return root
-        if root.subject == top.issuer:
-            try:
-                top.verify_directly_issued_by(root)
-            except BROKEN:
-                continue
-            return root
-    return None
-
-
-def _readable(store: bytes) -> list[x509.Certificate]:
-    """The certificates of a store; old roots that cryptography does not like are passed over."""
-    found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for block in _BLOCK.findall(store):
-            try:
-                found.append(x509.load_pem_x509_certificate(block))
-            except ValueError:
-                continue
-    return found
-
-
 def describe(leaf: x509.Certificate, root: str, now: dt.datetime) -> str:
     """A certificate in one sentence: names, key, usages, issuer, days left (EKU-5)."""
     pair = certificate.read_pair(pem_of(leaf))
@@ -271,7 +235,7 @@ def _roots(site: model.Site, roots: seen.File) -> finding.Finding:
         if named
         else "sbcctl apply writes the file anew"
     )
-    if roots.failure or (fault := certificate.find_roots_fault(roots.pem)):
+    if roots.failure or (fault := proof.find_roots_fault(roots.pem)):
         said = f"{roots.path} is no file of roots: {roots.failure or fault}"
         return finding.Finding("roots", finding.Level.PROBLEM, said, do, path)
     held = {thumbprint(root) for root in x509.load_pem_x509_certificates(roots.pem)}

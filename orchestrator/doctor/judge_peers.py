@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
+from orchestrator import proof
 from orchestrator.doctor import finding, judge_certificate, seen
 from orchestrator.engines import certificate, kamailio_peers
 from orchestrator.site import microsoft, model
@@ -51,7 +52,7 @@ def _their_chain(
         )
     try:
         chain = x509.load_pem_x509_certificates(wire.chain)
-        root = judge_certificate.root_of(chain[-1], roots)
+        root = proof.root_of(chain[-1], roots)
         fault = _fault(site, chain, root, now)
         shown = judge_certificate.describe(chain[0], judge_certificate.short(root), now)
     except ValueError as strange:
@@ -90,7 +91,7 @@ def is_signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
     try:
         constraints = upper.extensions.get_extension_for_class(x509.BasicConstraints).value
         lower.verify_directly_issued_by(upper)
-    except (*judge_certificate.BROKEN, x509.ExtensionNotFound):
+    except (*proof.NOT_SIGNED, x509.ExtensionNotFound):
         return False
     return constraints.ca
 

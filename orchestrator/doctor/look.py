@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator import errors, observe
+from orchestrator import errors, observe, proof
 from orchestrator.doctor import judge, seen
 from orchestrator.engines import certificate, handshake, kamailio_peers
 from orchestrator.host import clock, names, ports, web
@@ -137,7 +137,13 @@ def _offered(site: model.Site) -> seen.Offered | None:
         if each.failure:
             return seen.Offered(files.chain, failure=f"{each.path}: {each.failure}")
     now = dt.datetime.now(dt.UTC)
-    faults = certificate.find_faults(chain.pem, key.pem, name=site.teams.fqdn, now=now)
+    faults = proof.find_faults(
+        chain.pem,
+        key.pem,
+        names=site.certificate_names,
+        now=now,
+        roots=observe.known_roots(),
+    )
     return seen.Offered(files.chain, chain.pem, faults)
 
 

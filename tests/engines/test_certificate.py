@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from orchestrator import errors
+from orchestrator import errors, proof
 from orchestrator.engines import certificate
 
 CA = certs.Ca()
@@ -26,7 +26,7 @@ EC = ec.generate_private_key(ec.SECP256R1())
 
 
 def faults(chain: bytes, key: bytes = KEY, name: str = NAME) -> tuple[str, ...]:
-    return certificate.find_faults(chain, key, name=name, now=certs.NOW)
+    return proof.find_faults(chain, key, names=(name,), now=certs.NOW)
 
 
 @pytest.mark.parametrize("names", [(NAME,), ("*.example.com",), ("other.example.com", NAME)])
@@ -111,9 +111,9 @@ def test_a_certificate_that_cannot_be_read_is_a_value_error():
 
 def test_roots_are_certificates_in_pem_form():
     """Comments between them are allowed; nothing at all is not."""
-    assert certificate.find_roots_fault(b"# ours\n" + CA.pem + OTHER.pem) == ""
+    assert proof.find_roots_fault(b"# ours\n" + CA.pem + OTHER.pem) == ""
     for wrong in (b"", b"nonsense", STRANGE, CA.pem + STRANGE):
-        assert "holds no certificates" in certificate.find_roots_fault(wrong)
+        assert "holds no certificates" in proof.find_roots_fault(wrong)
 
 
 def test_a_self_signed_certificate_is_refused():
