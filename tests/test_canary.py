@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,7 +67,13 @@ def test_a_secret_is_in_no_output_and_in_no_file_that_others_read(machine):
     ):
         sbcctl(*words)
     put(machine, OTHER)
-    for words in (("plan", site, "--out", saved), ("diff", site), ("apply", saved)):
+    for words in (("plan", site, "--out", saved), ("diff", site)):
+        sbcctl(*words, secret=OTHER)
+        # That they changed is told, by digests that nobody can try out.
+        assert re.search(r"secret:\w{8}", said[-2]), said[-2]
+    for words in (("show", saved), ("apply", saved), ("status",), ("history",)):
+        sbcctl(*words, secret=OTHER)
+    for words in (("doctor", "--offline", site), ("validate", "--level", "live", site)):
         sbcctl(*words, secret=OTHER)
     # It cannot be had, and the site is none.
     (machine.folder / "secret").unlink()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import hmac
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +35,7 @@ class Look:
         found: What is different from the site that serves.
         causes: For each file that is different, the changes that are why.
         files: Paths of the files that are different from those that serve, sorted.
+        digests: Of those that hold secrets, the keyed digests before and after; empty for none.
     """
 
     facts: views.EngineFacts
@@ -42,6 +46,7 @@ class Look:
     found: tuple[changes.Change, ...]
     causes: dict[str, tuple[changes.Change, ...]]
     files: tuple[str, ...]
+    digests: dict[str, tuple[str, str]]
 
 
 def look(site: model.Site, machine: observe.Machine) -> Look:
@@ -73,6 +78,7 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
         found=found,
         causes=changes.find_causes(found, old, site, render) if old is not None else {},
         files=_differing(served, generation),
+        digests=_digests(served, generation, key or secrets.token_hex()),
     )
 
 
@@ -98,6 +104,26 @@ def _renderer(
     return partial(
         generations.render_site, facts=facts, paths=machine.paths, secrets=found.with_key(key)
     )
+
+
+def _digests(
+    served: store.Stored | None, generation: generations.Generation, key: str
+) -> dict[str, tuple[str, str]]:
+    """What stands for a file of secrets: who has the key only can try out what it is made of."""
+    old = {file.path: file for file in served.generation.files} if served else {}
+    new = {file.path: file for file in generation.files}
+    return {
+        path: (_keyed(old.get(path), key), _keyed(new.get(path), key))
+        for path in sorted(old.keys() | new.keys())
+        if any(file is not None and file.secret for file in (old.get(path), new.get(path)))
+    }
+
+
+def _keyed(file: generations.File | None, key: str) -> str:
+    if file is None:
+        return ""
+    told = hmac.new(f"shown {key}".encode(), file.text.encode(), hashlib.sha256)
+    return f"secret:{told.hexdigest()[:8]}"
 
 
 def _served(machine: observe.Machine) -> store.Stored | None:

@@ -13,8 +13,8 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
+    from orchestrator.apply import look
     from orchestrator.host import store
-    from orchestrator.render import generation as generations
 
 
 @click.command("diff")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, site: str, *, detailed_exitcode: bool) -> None:
     """Compare the engines' files that serve with those of SITE, line by line.
 
-    Nothing is changed. Files that hold secrets are named and not shown.
+    Nothing is changed. Of files that hold secrets a keyed digest is shown.
     """
     from orchestrator.apply import look  # noqa: PLC0415
     from orchestrator.cli import placing  # noqa: PLC0415
@@ -37,7 +37,7 @@ def command(ctx: click.Context, site: str, *, detailed_exitcode: bool) -> None:
         told = look.look(wanted, machine)
     name = machine.store.current()
     served = machine.store.load(name) if name else None
-    text = "".join(_lines(served, told.generation))
+    text = "".join(_lines(served, told))
     differs = detailed_exitcode and bool(told.files)
     code = errors.ExitCode.CHANGES_PENDING if differs else errors.ExitCode.DONE
     fields = {"from": name, "files": list(told.files), "diff": text}
@@ -45,16 +45,18 @@ def command(ctx: click.Context, site: str, *, detailed_exitcode: bool) -> None:
     ctx.exit(code)
 
 
-def _lines(served: store.Stored | None, wanted: generations.Generation) -> Iterator[str]:
-    """A unified diff of every file that is different."""
+def _lines(served: store.Stored | None, told: look.Look) -> Iterator[str]:
+    """A unified diff of every file that is different; of secrets their keyed digests."""
     old = {file.path: file for file in served.generation.files} if served else {}
-    new = {file.path: file for file in wanted.files}
+    new = {file.path: file for file in told.generation.files}
     for path in sorted(old.keys() | new.keys()):
         begin, end = old.get(path), new.get(path)
         if begin is not None and end is not None and begin.digest == end.digest:
             continue
-        if any(file is not None and file.secret for file in (begin, end)):
-            yield f"--- {path}\n+++ {path}\n(holds secrets, differs)\n"
+        if path in told.digests:
+            before, after = told.digests[path]
+            yield f"--- {path} (serves)\n+++ {path} (site.yaml)\n"
+            yield f"-{before or 'nothing'}\n+{after or 'nothing'}\n"
             continue
         yield from difflib.unified_diff(
             begin.text.splitlines(keepends=True) if begin else [],

@@ -72,8 +72,10 @@ def step_as_json(step: plan.Step) -> dict[str, object]:
 
 
 def _step(step: plan.Step, told: look.Look, places: tree.SourceMap) -> dict[str, object]:
+    before, after = told.digests.get(step.path, ("", ""))
     return {
         **step_as_json(step),
+        **({"secrets": {"before": before, "after": after}} if before != after else {}),
         "mechanism": _MECHANISMS.get(step.kind, "none"),
         "because": list(dict.fromkeys(_place(change, places) for change in _causes(step, told))),
     }
@@ -189,8 +191,10 @@ def _change_lines(change: Mapping[str, object]) -> list[str]:
 def _step_line(step: Mapping[str, object]) -> str:
     because = step["because"]
     why = f" ({', '.join(map(str, because[:4]))})" if isinstance(because, list) and because else ""
+    held = _mapping(step.get("secrets"))
+    moved = f" {held['before'] or 'nothing'} -> {held['after'] or 'nothing'}" if held else ""
     name = f"{step['kind']} {step['subject']}".strip()
-    return f"  {name:<28} {step['reason']}{why}"
+    return f"  {name:<28} {step['reason']}{moved}{why}"
 
 
 def _mapping(value: object) -> Mapping[str, object]:
