@@ -7,11 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ground
 import lanes
 import pytest
+
+from orchestrator.engines import kamailio_rpc
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -159,6 +162,32 @@ def test_when_the_way_back_fails_too_a_human_is_called(machine):
     assert "kamailio.pid: is a directory" in ran.stderr
     assert "the way back failed as well: generation" in ran.stderr
     assert "is damaged: kamailio/kamailio.cfg cannot be read" in ran.stderr
+
+
+def test_a_certificate_that_is_not_served_makes_way_for_the_old_one(machine):
+    """The worker that shakes hands stands still while the new one is installed."""
+    rpc = kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
+    workers = [each for each in rpc.call("pkg.stats") if "receiver (tls:" in each["desc"]]
+    if not workers:
+        pytest.skip("Kamailio before 6.0 is restarted for a new certificate")
+    link = machine.state / "certificates/current"
+    old, pid = link.readlink(), str(workers[0]["pid"])
+
+    def stand_still() -> None:
+        machine.wait_until(lambda: link.readlink() != old)
+        machine.run("kill", "-STOP", pid)
+        machine.wait_until(lambda: link.readlink() == old, 30)
+        machine.run("kill", "-CONT", pid)
+
+    machine.write_pair("sbc", "sbc.example.com", number=5)
+    with ThreadPoolExecutor() as threads:
+        stopped = threads.submit(stand_still)
+        ran = machine.apply(code=1)
+        stopped.result()
+
+    assert "no TLS handshake with 203.0.113.10:5061" in ran.stderr
+    assert f"Generation {current(machine)} was restored, read back and serves" in ran.stderr
+    assert link.readlink() == old
 
 
 def test_ctrl_c_while_the_peers_are_asked(machine):

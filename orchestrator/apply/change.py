@@ -13,7 +13,7 @@ from orchestrator.render import generation as generations
 from orchestrator.render import wanted
 
 _READY_SECONDS = 20.0
-_SERVED_SECONDS = 3.0
+_SERVED_SECONDS = 2.0
 _LOADED_SECONDS = 2.0
 _SEEN_SECONDS = 5.0
 _POLL = 0.05

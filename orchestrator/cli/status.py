@@ -93,10 +93,12 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
     observed = seen.observed
     if observed is not None:
         held = observed.certificate.installed
+        memory = observed.kamailio.memory
         fields["kamailio"] = {
             "version": list(observed.kamailio.version),
             "running": observed.kamailio.running,
             "answering": observed.kamailio.answering,
+            "shared_memory_percent": memory.percent if memory else None,
         }
         fields["rtpengine"] = {
             "running": observed.rtpengine.running,
