@@ -144,3 +144,40 @@ def test_a_reload_drains_nothing(machine):
 def test_a_time_that_is_none(machine, text):
     """Refused before anything is asked."""
     assert "--drain" in machine.apply(f"--drain={text}", code=64).stderr
+
+
+def test_rollback_is_tried_and_drains_as_well(machine):
+    """The way back over a restart: the call that stands is waited for."""
+    machine.change()
+    code, said = ended(machine.drain("1s"))
+    assert code == 0, said
+    assert machine.call("again") == "200"
+    running = machine.start(*machine.words("rollback", "--drain", "10m"))
+    machine.wait_until(lambda: machine.sip("options") == "503", 30)
+    assert running.poll() is None
+    for name in ("standing", "again"):
+        machine.bye(name)
+    code, said = ended(running)
+    assert code == 0, said
+    assert "both engines start" in said
+    assert "no call is left" in said
+    assert machine.call("next") == "200"
+
+
+def test_a_saved_plan_that_goes_stale_while_calls_are_waited_for_is_not_carried_out(machine):
+    """What it said is looked at again before the first change."""
+    machine.change()
+    saved = str(machine.folder / "plan.json")
+    site = str(machine.folder / "site.yaml")
+    machine.run(*machine.words("plan", site, "--out", saved))
+    before = (machine.state / "current").readlink()
+    running = machine.start(*machine.words("apply", saved, "--drain", "10m"))
+    machine.wait_until(lambda: machine.sip("options") == "503", 30)
+    [media] = machine.statuses("rtpengine")
+    machine.run("kill", "-9", media["Pid"])
+    code, said = ended(running)
+    assert code == 1, said
+    assert "the plan is stale and nothing was changed" in said
+    assert "restart-rtpengine, and is commit, start-rtpengine now" in said
+    assert (machine.state / "current").readlink() == before
+    assert len(list((machine.state / "generations").iterdir())) == 1

@@ -138,7 +138,17 @@ def _apply_locked(
     trial.try_start(machine, progress, todo, before, new_certificate)
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
         seen, _ = observe.see_certificate(machine, site, _now())
-        todo = plan.make_plan(generation, observe.observe(machine, generation, facts, seen))
+        observed = observe.observe(machine, generation, facts, seen)
+        todo = plan.make_plan(generation, observed)
+        if promised is not None:
+            try:
+                saved.check(
+                    saved.once_obtained(promised), facts, observed.committed[:12], goal.name, todo
+                )
+            except errors.SbcctlError:
+                if before.staged:
+                    machine.store.discard(before.candidate)
+                raise
         goal = dataclasses.replace(goal, certificate=new_certificate)
         warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=before)
     warnings = (

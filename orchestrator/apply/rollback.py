@@ -11,7 +11,7 @@ import datetime as dt
 from pathlib import Path
 
 from orchestrator import announce, apply, errors, observe, plan, proof
-from orchestrator.apply import back, transaction
+from orchestrator.apply import back, drain, transaction, trial
 from orchestrator.engines import certificate, kamailio
 from orchestrator.host import history, journal
 from orchestrator.render import generation as generations
@@ -25,6 +25,7 @@ def rollback(
     *,
     lock_timeout: float,
     allow_down: frozenset[str] = frozenset(),
+    drain_seconds: float | None = None,
 ) -> apply.Outcome:
     """Make an earlier generation serve again.
 
@@ -34,6 +35,7 @@ def rollback(
         name: Its name or the beginning of it; None for the one that served before.
         lock_timeout: Seconds to wait for another sbcctl.
         allow_down: Parties that need not answer OPTIONS.
+        drain_seconds: How long to wait for calls to end before a restart; None: not at all.
 
     Raises:
         UsageError: There is no such generation, or the name is the beginning of several.
@@ -68,8 +70,12 @@ def rollback(
             allowed=allow_down,
         )
         served = transaction.before(machine, goal, observed)
-        warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
-        return apply.Outcome(generation=target, steps=todo.steps, warnings=warnings)
+        trial.try_start(machine, progress, todo, served, pair)
+        with drain.drained(machine, progress, todo, served, drain_seconds) as drained:
+            observed = observe.observe(machine, stored.generation, facts, seen)
+            todo = plan.make_plan(stored.generation, observed)
+            done = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
+        return apply.Outcome(generation=target, steps=todo.steps, warnings=(*drained, *done))
 
 
 def find_target(machine: observe.Machine, name: str | None) -> str:

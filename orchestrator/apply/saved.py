@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from orchestrator import errors, plan
@@ -25,6 +26,13 @@ class Saved:
     kamailio: str
     rtpengine: str
     steps: tuple[tuple[str, str], ...]
+
+
+def once_obtained(saved: Saved) -> Saved:
+    """The same plan when its certificate has been obtained and lies beside: it is installed."""
+    obtain, install = str(plan.Kind.OBTAIN_CERTIFICATE), str(plan.Kind.INSTALL_CERTIFICATE)
+    steps = tuple((install if kind == obtain else kind, subject) for kind, subject in saved.steps)
+    return dataclasses.replace(saved, steps=steps)
 
 
 def check(

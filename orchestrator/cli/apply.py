@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -19,19 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.site import model, tree
 
 
-_DAY = 86400
-
-
 @click.command("apply")
 @settings.site_argument
 @settings.lock_timeout_option
 @settings.allow_down_option
-@click.option(
-    "--drain",
-    metavar="TIME",
-    callback=lambda _context, _option, value: _seconds(value),
-    help="Before a restart refuse new calls and wait 30m (90s, 2h) at most for the others to end.",
-)
+@settings.drain_option
 @click.pass_obj
 def command(
     options: settings.Settings,
@@ -86,19 +77,6 @@ def _asked(told: Mapping[str, object], path: str) -> tuple[model.Site, tree.Sour
     from orchestrator.site import load  # noqa: PLC0415
 
     return load.read_text(json.dumps(told["asked"]).encode(), path)
-
-
-def _seconds(text: str | None) -> float | None:
-    """How long ``30m`` is; up to a day."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,5})([smh])", text)
-    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
-    if not 0 < seconds <= _DAY:
-        raise errors.UsageError(
-            f"--drain {text} is no time", hint="write it as 90s, 30m or 2h; a day at most"
-        )
-    return float(seconds)
 
 
 def _allowed(names: tuple[str, ...], site: model.Site) -> frozenset[str]:

@@ -14,12 +14,14 @@ from orchestrator.cli import settings
 @click.argument("generation", metavar="[GENERATION]", required=False)
 @settings.lock_timeout_option
 @settings.allow_down_option
+@settings.drain_option
 @click.pass_obj
 def command(
     options: settings.Settings,
     generation: str | None,
     lock_timeout: float,
     allow_down: tuple[str, ...],
+    drain: float | None,
 ) -> None:
     """Make an earlier GENERATION serve again; by default the one that served before.
 
@@ -46,6 +48,7 @@ def command(
         generation,
         lock_timeout=lock_timeout,
         allow_down=frozenset(allow_down),
+        drain_seconds=drain,
     )
     for warning in outcome.warnings:
         console.say(f"warning: {warning}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from orchestrator import console
+from orchestrator import console, errors
 
 DEFAULT_SITE = "site.yaml"
 """What a verb reads that names no SITE."""
@@ -74,6 +74,31 @@ allow_down_option = click.option(
     help="Go on although this trunk (or teams) does not answer OPTIONS; may repeat.",
 )
 """For verbs that ask by OPTIONS afterwards."""
+
+
+_DAY = 86400
+
+
+def _seconds(text: str | None) -> float | None:
+    """How long ``30m`` is; up to a day."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,5})([smh])", text)
+    seconds = int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    if not 0 < seconds <= _DAY:
+        raise errors.UsageError(
+            f"--drain {text} is no time", hint="write it as 90s, 30m or 2h; a day at most"
+        )
+    return float(seconds)
+
+
+drain_option = click.option(
+    "--drain",
+    metavar="TIME",
+    callback=lambda _context, _option, value: _seconds(value),
+    help="Before a restart refuse new calls and wait 30m (90s, 2h) at most for the others to end.",
+)
+"""For verbs that may restart an engine."""
 
 
 class _PlainFolder(click.Path):

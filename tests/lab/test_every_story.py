@@ -9,9 +9,10 @@ import labs
 import lanes
 import pytest
 
-from orchestrator.lab import preflight, scenarios, story
+from orchestrator.lab import addresses, preflight, scenarios, story
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+SECRETS = (addresses.PHONE_PASSWORD, addresses.REGISTRAR_PASSWORD)
 PARTS = 3
 """Labs that share the stories of a lane."""
 
@@ -50,7 +51,9 @@ def side_by_side(
     def work(key: tuple[str, int]) -> dict:
         lane, part = key
         report = folder / f"{lane}-{part}.html"
-        return labs.run(CHECKOUT, stories_of(part), lane, report=report, timeout=900)
+        told = labs.run(CHECKOUT, stories_of(part), lane, report=report, timeout=900)
+        text = report.read_text()
+        return {**told, "shown": [secret for secret in SECRETS if secret in text]}
 
     running = labs.SideBySide(keys, work)
     yield running
@@ -66,6 +69,7 @@ def test_every_story_goes_as_told(
 
     bad = {call["name"]: call["sentence"] for call in told["calls"] if not call["ok"]}
     assert bad == {}
+    assert told["shown"] == [], "a password stands in the report"
     assert {call["name"] for call in told["calls"]} == set(stories_of(part))
 
 
