@@ -47,7 +47,8 @@ def test_any_bytes_are_a_site_or_have_problems(text):
         assert problem.position is not None
         assert 1 <= problem.position.line <= lines + 1
         assert problem.position.column >= 1
-    assert time.process_time() - began < 10
+    # The promise is a second; the rest is room for a busy machine, and the first one's imports.
+    assert time.process_time() - began < 2.5
 
 
 names = st.from_regex(r"[a-z][a-z0-9_-]{0,10}", fullmatch=True)
@@ -108,8 +109,7 @@ def test_a_broken_leaf_is_found_where_it_stands(site, data, flow):
     """In block and flow style: the site is valid, and one bad leaf is one problem, right there."""
     text = _written(site, flow)
     assert load.load_site(text.encode(), "x").site == site["site"]
-    leaves = [leaf for leaf in _leaves(site) if leaf[0] != "certificate"]
-    path = data.draw(st.sampled_from(leaves))
+    path = data.draw(st.sampled_from(_leaves(site)))
     parent: object = site
     for key in path[:-1]:
         parent = parent[key]  # type: ignore[index]
