@@ -9,8 +9,8 @@ from typing import Protocol
 class Noting(Protocol):
     """A step that is running."""
 
-    def note(self, text: str) -> None:
-        """Say what came of it."""
+    def note(self, text: str, *, bad: bool = False) -> None:
+        """Say what came of it, and whether it is bad though nothing was raised."""
         ...
 
 

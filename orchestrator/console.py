@@ -103,17 +103,22 @@ def _columns(text: str) -> int:
 class Step:
     """One step that is running; ``note`` sets the words at the end of its line."""
 
-    __slots__ = ("_console", "name", "noted", "text")
+    __slots__ = ("_console", "bad", "name", "noted", "text")
 
     def __init__(self, console: Console, name: str, text: str) -> None:
         self._console = console
         self.name = name
         self.text = text
         self.noted = ""
+        self.bad = False
 
-    def note(self, text: str) -> None:
-        """Say something about this step: how far it is, or what came of it."""
+    def note(self, text: str, *, bad: bool = False) -> None:
+        """Say something about this step: how far it is, or what came of it.
+
+        What came of it is *bad* though nothing was raised: its line says FAIL.
+        """
         self.noted = text
+        self.bad = bad
         self._console.redraw()
 
 
@@ -213,7 +218,7 @@ class Console:
         verdict = "FAIL"
         try:
             yield step
-            verdict = "ok"
+            verdict = "FAIL" if step.bad else "ok"
         finally:
             self._running.remove(step)
             if not self.quiet:

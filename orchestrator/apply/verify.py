@@ -109,7 +109,7 @@ def verify(
                     step.note("not asked, no time left")
                     continue
                 code, why = ask(machine, generation, probe)
-                step.note(f"answered {code}" if code else "no answer")
+                step.note(f"answered {code}" if code else "no answer", bad=code is None)
             if code is None:
                 warnings.append(why)
             else:

@@ -41,7 +41,7 @@ def placed(places: tree.SourceMap) -> Iterator[None]:
     """
     try:
         yield
-    except (errors.EngineRefused, errors.NotHere) as refused:
+    except (errors.EngineRefused, errors.NotHere, errors.ApplyError) as refused:
         refused.hint = _led_back(refused, places)
         raise
     except errors.SiteError as refused:
@@ -50,7 +50,7 @@ def placed(places: tree.SourceMap) -> Iterator[None]:
         ) from refused
 
 
-def _led_back(refused: errors.EngineRefused | errors.NotHere, places: tree.SourceMap) -> str:
+def _led_back(refused: errors.SbcctlError, places: tree.SourceMap) -> str:
     """The hint, with the place in site.yaml that the refusal most likely comes from."""
     from orchestrator.site import blame, sentences  # noqa: PLC0415
 
