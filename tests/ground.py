@@ -30,7 +30,7 @@ NAMES = {
 ADDRESSES = (
     *TEAMS,
     *("203.0.113.10", "192.0.2.10", "192.0.2.20", "192.0.2.21", "198.51.100.80", "198.51.100.81"),
-    "127.0.0.53",
+    *("127.0.0.53", "198.51.100.53"),
 )
 TIED = ("setpriv", "--pdeathsig", "KILL")
 """What runs behind these words dies with us, however we end."""
@@ -161,21 +161,29 @@ class Ground:
             *self.words("apply", str(self.folder / "site.yaml"), *arguments), code=code
         )
 
-    def start_acme(self, host: str = "acme.example.net") -> None:
+    def start_acme(
+        self,
+        host: str = "acme.example.net",
+        *,
+        port: int = 443,
+        dns: str = "127.0.0.53:53",
+        **more: object,
+    ) -> None:
         """Run a real ACME CA (pebble) at https://HOST/dir, trusted by this machine."""
-        self.write_pair(host, host, number=4)
         address = NAMES[host]
+        self.write_pair(host, host, number=4)
         bundle = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes() + self.ca.pem
         (self.folder / "bundle.pem").write_bytes(bundle)
         config = {
             "pebble": {
-                "listenAddress": f"{address}:443",
+                "listenAddress": f"{address}:{port}",
                 "managementListenAddress": f"{address}:15000",
                 "certificate": f"{self.folder}/{host}.chain",
                 "privateKey": f"{self.folder}/{host}.key",
                 "httpPort": 80,
                 "tlsPort": 443,
                 "ocspResponderURL": "",
+                **more,
             }
         }
         (self.folder / f"{host}.json").write_text(json.dumps(config))
@@ -183,7 +191,7 @@ class Ground:
             *("mount", "--bind", f"{self.folder}/bundle.pem", "/etc/ssl/certs/ca-certificates.crt")
         )
         env = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
-        words = ("-config", f"{self.folder}/{host}.json", "-dnsserver", "127.0.0.53:53")
+        words = ("-config", f"{self.folder}/{host}.json", "-dnsserver", dns)
         pebble = self.start("pebble", *words, env=env)
         assert pebble.stdout
         while b"ACME directory available" not in pebble.stdout.readline():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import itertools
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -195,7 +196,7 @@ def essential_lines(said: str, limit: int = 8) -> str:
 def answers_of(log: str) -> tuple[Answer, ...]:
     """Every answer of the CA that the log holds, in order."""
     begins = [match.start() for match in _RECORD.finditer(log)]
-    records = [log[a:b] for a, b in zip(begins, [*begins[1:], len(log)], strict=True)]
+    records = [log[a:b] for a, b in itertools.pairwise([*begins, len(log)])]
     return tuple(
         Answer(
             time=dt.datetime.fromisoformat(match["time"]).replace(tzinfo=dt.UTC),
