@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import re
+import sys
 from collections.abc import Iterator
 
 import acme_ground
@@ -182,6 +183,27 @@ def test_a_program_that_fails(machine):
     told = failed(machine, "dns: {hook: {auth: /bin/false}}")
     assert told["cause"] == "hook"
     assert "run it by hand" in told["hint"]
+
+
+def test_programs_of_the_operator_prove_a_wildcard(machine):
+    """They get the name without the asterisk, and the text of the record; then they clean up."""
+    program = (
+        "import os, sys, dns.query, dns.tsig, dns.tsigkeyring, dns.update\n"
+        "keys = dns.tsigkeyring.from_text({'sbc.example.com': os.environ['TSIG_SECRET']})\n"
+        "zone = '_acme-challenge.' + os.environ['CERTBOT_DOMAIN']\n"
+        "update = dns.update.Update(zone, keyring=keys, keyalgorithm=dns.tsig.HMAC_SHA256)\n"
+        "text = os.environ['CERTBOT_VALIDATION']\n"
+        "add = sys.argv[0].endswith('add')\n"
+        "update.add('@', 5, 'TXT', text) if add else update.delete('@', 'TXT', text)\n"
+        "assert dns.query.tcp(update, '198.51.100.53', 5).rcode() == 0\n"
+    )
+    for name in ("add", "remove"):
+        (machine.folder / name).write_text(f"#!{sys.executable}\n{program}")
+        (machine.folder / name).chmod(0o755)
+    hook = f"{{auth: {machine.folder}/add, cleanup: {machine.folder}/remove}}"
+    leaf, _ = obtained(machine, f"dns: {{hook: {hook}}}, names: ['*.customers.example.com']")
+    assert names_in(leaf) == ["*.customers.example.com", "sbc.example.com"]
+    assert acme_ground.txt_records(machine) == []
 
 
 def test_a_program_that_writes_nothing(machine):
