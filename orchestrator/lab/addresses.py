@@ -186,6 +186,8 @@ DNS_ADDRESS = "198.51.100.53"
 ACME_ADDRESS = "198.51.100.80"
 ACME_HOST = "acme.example.net"
 ACME_DIRECTORY = f"https://{ACME_HOST}/dir"
+ACME_BEHIND = ("127.0.0.1", 14000)
+"""Where pebble listens, behind the front that everybody asks."""
 ACME_MANAGEMENT = ("127.0.0.1", 15000)
 """Where pebble tells its root, reachable in namespace ``internet`` only."""
 

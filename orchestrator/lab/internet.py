@@ -1,4 +1,4 @@
-"""What the servers of the lab's internet read and say: BIND, pebble, DNS and HTTP; pure but one.
+"""What the servers of the lab's internet read and say: BIND, DNS and HTTP; pure but one.
 
 ``private_named`` copies a program; everything else turns values into text and back.
 """
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.host import process
-from orchestrator.lab import addresses, authority
+from orchestrator.lab import addresses
 
 ZONES = ("example.com", "example.net", "pstnhub.microsoft.com", "teams.microsoft.us")
 """The zones the lab's DNS answers for; every other question is refused."""
@@ -117,23 +117,6 @@ def private_named(folder: Path) -> str:
     copy = folder / "named"
     shutil.copy(process.find_program("named"), copy)
     return str(copy)
-
-
-def pebble_config(identity: authority.Identity) -> dict[str, object]:
-    """What pebble reads: it listens like a public CA and validates on port 80 (HTTP-01)."""
-    host, port = addresses.ACME_MANAGEMENT
-    return {
-        "pebble": {
-            "listenAddress": f"{addresses.ACME_ADDRESS}:443",
-            "managementListenAddress": f"{host}:{port}",
-            "certificate": str(identity.chain),
-            "privateKey": str(identity.key),
-            "httpPort": 80,
-            "tlsPort": 443,
-            "ocspResponderURL": "",
-            "externalAccountBindingRequired": False,
-        }
-    }
 
 
 def get(connected: socket.socket, host: str, path: str) -> str:

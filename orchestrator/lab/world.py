@@ -23,7 +23,7 @@ from typing import Self
 
 from orchestrator import announce, errors
 from orchestrator.host import network, process, sandbox
-from orchestrator.lab import addresses, authority, command, internet, music
+from orchestrator.lab import addresses, authority, ca, command, internet, music
 
 HOME = Path("/run/sbcctl-lab")
 """Where the lab lives: in memory, below the covered /run."""
@@ -336,14 +336,9 @@ class World:
     def _start_acme(self) -> None:
         assert self._root is not None
         own = self._root.issue((addresses.ACME_HOST, addresses.ACME_MANAGEMENT[0]))
-        file = HOME / "pebble.json"
-        file.write_text(json.dumps(internet.pebble_config(own)), encoding="ascii")
-        dns = f"{addresses.DNS_ADDRESS}:53"
-        argv = ("pebble", "-config", str(file), "-dnsserver", dns)
-        log = self._serve(
-            "pebble", argv, {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
-        )
-        self._await("pebble", log, self._fetch_acme_root)
+        for program in ca.lay(HOME / "ca", own, MICROSOFT_ROOT):
+            log = self._serve(program.name, program.argv, program.env)
+        self._await("the CA", log, self._fetch_acme_root)
 
     def _fetch_acme_root(self) -> bool:
         netns = addresses.Namespace.INTERNET
