@@ -57,14 +57,12 @@ class Window:
         identity: Which certificate.
         begin: From then on.
         end: Until then.
-        again: When the CA may be asked again.
         reason: A page of the CA's that says why, if it named one.
     """
 
     identity: str
     begin: dt.datetime
     end: dt.datetime
-    again: dt.datetime
     reason: str = ""
 
 
@@ -81,6 +79,21 @@ class Attempt:
     at: dt.datetime
     ca: str
     retry_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered from one run to the next.
+
+    Attributes:
+        failed: Attempts that gave nothing since the last that did.
+        window: What the CA said of a certificate.
+        ask_again: When it may be asked again.
+    """
+
+    failed: tuple[Attempt, ...] = ()
+    window: Window | None = None
+    ask_again: dt.datetime | None = None
 
 
 class Do(StrEnum):

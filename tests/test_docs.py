@@ -71,7 +71,9 @@ def test_every_verb_and_option_a_paper_names_exists(paper: Path) -> None:
         verb, *words = command.split()[1:]
         assert verb in cli.VERBS
         sub_verbs = [
-            word for word in words[:1] if verb in ("lab", "route") and re.fullmatch("[a-z]+", word)
+            word
+            for word in words[:1]
+            if verb in ("lab", "route", "cert") and re.fullmatch("[a-z]+", word)
         ]
         known = sbcctl_help() + sbcctl_help(verb, *sub_verbs)
         options = {word.partition("=")[0] for word in words if word.startswith("--")}

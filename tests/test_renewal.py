@@ -31,7 +31,7 @@ def failed(*hours: float, ca: str = FIRST, retry: float | None = None) -> list[r
 
 def window(begin: float, end: float, identity: str = "abc") -> renewal.Window:
     begins, ends = NOW + dt.timedelta(days=begin), NOW + dt.timedelta(days=end)
-    return renewal.Window(identity, begins, ends, NOW + 6 * HOUR)
+    return renewal.Window(identity, begins, ends)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_point_in_the_window_is_the_certificates_own():
     spread = []
     for number in range(200):
         held = renewal.Life(NOW - 30 * DAY, NOW + 60 * DAY, f"{number:x}")
-        asked = renewal.Window(held.identity, NOW, NOW + 10 * DAY, NOW)
+        asked = renewal.Window(held.identity, NOW, NOW + 10 * DAY)
         at, _ = renewal.due(held, asked)
         assert renewal.due(held, asked)[0] == at
         spread.append((at - NOW) / DAY)
@@ -216,7 +216,7 @@ class World:
         self.held = renewal.Life(now, end, f"{self.chance.getrandbits(64):x}")
         if self.windows:
             begin = now + (end - now) * self.chance.uniform(0.6, 0.7)
-            self.asked = renewal.Window(self.held.identity, begin, begin + DAY, now)
+            self.asked = renewal.Window(self.held.identity, begin, begin + DAY)
 
 
 @pytest.mark.parametrize("windows", [False, True], ids=["two thirds", "ARI"])

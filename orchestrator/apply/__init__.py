@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.apply import check, drain, look, passwords, saved, transaction, trial
-from orchestrator.engines import certbot, kamailio, kamailio_load, kamailio_uac
+from orchestrator.apply import check, drain, look, obtain, passwords, saved, transaction, trial
+from orchestrator.engines import kamailio, kamailio_load, kamailio_uac
 from orchestrator.host import access, cleaning, files, journal
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
@@ -192,28 +192,17 @@ def _prepare_certificate(
     how = f"ACME {acme.challenge}" if acme else "from files"
     with progress.step("certificate", f"{fqdn} ({how})") as step:
         if acme is not None and plan.Kind.OBTAIN_CERTIFICATE in kinds:
-            certbot.obtain(machine.state / "acme", fqdn, acme, env=machine.env)
+            decision = obtain.decide(machine, site, None, _now())
+            obtain.obtain(machine, site, decision)
         seen, offer = observe.see_certificate(machine, site, _now())
         if offer is None or seen.offered is None:
-            raise _unfit_certificate(site, machine)
+            raise errors.EngineRefused(
+                f"the certificate for {fqdn} cannot be used",
+                hint="see certificate in site.yaml",
+            )
         left = seen.offered.not_after - _now()
         step.note(f"valid for {left.days} days" if left.days else f"valid for {left}")
         return machine.store.install_certificate(offer.chain, offer.key)
-
-
-def _unfit_certificate(site: model.Site, machine: observe.Machine) -> errors.EngineRefused:
-    """The CA gave a certificate, but not one that can serve."""
-    lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
-    faults = (
-        observe.find_faults(site, observe.Offer(lineage.chain, lineage.key), _now())
-        if lineage
-        else ()
-    )
-    return errors.EngineRefused(
-        f"the certificate for {site.teams.fqdn} cannot be used",
-        words="\n".join(faults),
-        hint="see certificate.acme.directory in site.yaml: is this the right CA?",
-    )
 
 
 def _stage(
@@ -249,7 +238,7 @@ def _certificate_warnings(seen: plan.CertificateSeen) -> tuple[str, ...]:
     left = held.not_after - _now()
     if left * 3 > held.not_after - held.not_before:
         return ()
-    return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; renew it",)
+    return (f"the certificate expires on {held.not_after:%Y-%m-%d %H:%M}Z; see sbcctl cert list",)
 
 
 def _memory_warnings(machine: observe.Machine, todo: plan.Plan) -> tuple[str, ...]:

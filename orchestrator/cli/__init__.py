@@ -32,6 +32,7 @@ VERBS = {
     "apply": "Make this machine the SBC that site.yaml describes.",
     "rollback": "Make the configuration that served before serve again.",
     "status": "Show how engines, trunks and certificate are doing, and what drifted.",
+    "cert": "Show, renew and install the certificate that Teams sees.",
     "doctor": "Check names, DNS and certificates: is the site ready for Teams?",
     "history": "Show what was applied, when, by whom, and how it ended.",
     "lab": "Teams, a PBX, a phone and this SBC on one machine.",

@@ -23,11 +23,13 @@ class Answer:
         off: How far our clock is ahead of its clock (the header Date); None when it has none.
         content: The JSON object in the answer.
         failure: Why there is none.
+        retry_after: Seconds until it may be asked again, from the header of that name.
     """
 
     off: dt.timedelta | None = None
     content: Mapping[str, object] = field(default_factory=dict)
     failure: str = ""
+    retry_after: float | None = None
 
 
 def get(url: str, *, trusted: str) -> Answer:
@@ -54,15 +56,24 @@ def get(url: str, *, trusted: str) -> Answer:
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(failure=str(error) or type(error).__name__)
     off = _off(answer.getheader("Date"))
+    wait = _seconds(answer.getheader("Retry-After"))
     if answer.status != http.HTTPStatus.OK:
-        return Answer(off, failure=f"it answered {answer.status}")
+        return Answer(off, failure=f"it answered {answer.status}", retry_after=wait)
     try:
         content = json.loads(body)
     except ValueError:
         return Answer(off, failure="what it answered is no JSON")
     if not isinstance(content, dict):
         return Answer(off, failure="what it answered is no JSON object")
-    return Answer(off, content)
+    return Answer(off, content, retry_after=wait)
+
+
+def _seconds(text: str | None) -> float | None:
+    """The header Retry-After, in one of its two forms."""
+    if text is not None and text.strip().isdecimal():
+        return float(text)
+    off = _off(text)
+    return None if off is None else max(-off.total_seconds(), 0.0)
 
 
 def _off(text: str | None) -> dt.timedelta | None:

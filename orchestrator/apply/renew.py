@@ -1,0 +1,210 @@
+"""Renew the certificate of what is applied: decide, obtain, prove, install, read back.
+
+::
+
+    quick look               nothing due, nothing new: the end, without the lock
+    lock
+    look again -> Decision
+    ask a CA                 when it is due: counted before, proven after (obtain.py)
+    transaction              switched to, read again, the wire asked; undone on failure
+
+Files that site.yaml names are an equal source: new ones are proven and installed, whoever put
+them there. What is applied is what counts, not what site.yaml says by now.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from dataclasses import dataclass
+
+from orchestrator import announce, apply, errors, observe, plan, renewal
+from orchestrator.apply import back, check, look, obtain, transaction
+from orchestrator.engines import ari, certificate
+from orchestrator.host import attempts, store
+from orchestrator.render import trunks
+from orchestrator.site import model
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What serves on this machine.
+
+    Attributes:
+        stored: The generation.
+        site: What it was rendered from.
+    """
+
+    stored: store.Stored
+    site: model.Site
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What came of it.
+
+    Attributes:
+        decision: What was decided, and why; None for files.
+        steps: What was done; empty when nothing was to do.
+        warnings: What wants to be looked at.
+    """
+
+    decision: renewal.Decision | None
+    steps: tuple[plan.Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def applied(machine: observe.Machine) -> Applied:
+    """What was applied here.
+
+    Raises:
+        HostError: Nothing, or by an sbcctl that did not write down from what.
+    """
+    name = machine.store.current()
+    if name is None:
+        raise errors.HostError(
+            "nothing is applied on this machine, so there is no certificate to look after",
+            hint="sbcctl apply obtains the first one",
+        )
+    stored = back.load_whole(machine.store, name)
+    site = look.read_origin(stored)
+    if site is None:
+        raise errors.HostError(
+            "what is applied here does not say from which site.yaml it came",
+            hint="sbcctl apply once more, with this version",
+        )
+    return Applied(stored, site)
+
+
+def renew(
+    machine: observe.Machine,
+    progress: announce.Progress,
+    *,
+    lock_timeout: float,
+    force: bool = False,
+) -> Renewed:
+    """Renew when it is time; run again, nothing happens.
+
+    Raises:
+        SiteError: The files that site.yaml names cannot serve.
+        EngineRefused: It is due, and no CA may be asked now, or none gave one that can serve.
+        ApplyError: It could not be installed; says what was restored.
+    """
+    found = applied(machine)
+    machine = reading(machine, found.site)
+    seen, decision = _look(machine, found.site, force=force)
+    if seen.offered is None and (decision is None or decision.do is renewal.Do.NOTHING):
+        return Renewed(decision, warnings=_late(found.site, seen))
+    with machine.store.lock(timeout=lock_timeout, command="cert renew"):
+        found = applied(machine)
+        seen, decision = _look(machine, found.site, force=force)
+        if seen.offered is None or (force and decision is not None):
+            if decision is None or decision.do is renewal.Do.NOTHING:
+                return Renewed(decision)
+            _ask(machine, progress, found.site, decision)
+        steps, warnings = _install(machine, progress, found)
+        return Renewed(decision, steps, warnings)
+
+
+def reading(machine: observe.Machine, site: model.Site) -> observe.Machine:
+    """The machine whose engines reach the files that a site names."""
+    named = (*check.named_roots(site), *check.named_music(site))
+    return dataclasses.replace(machine, read=tuple(path for path, _ in named))
+
+
+def life_of(pair: plan.Pair | None) -> renewal.Life | None:
+    """When a certificate is valid, for the decision."""
+    if pair is None:
+        return None
+    return renewal.Life(pair.not_before, pair.not_after, f"{pair.serial:x}")
+
+
+def _look(
+    machine: observe.Machine, site: model.Site, *, force: bool
+) -> tuple[plan.CertificateSeen, renewal.Decision | None]:
+    """What there is, and what is to do; with files nobody is asked."""
+    now = dt.datetime.now(dt.UTC)
+    seen, _ = observe.see_certificate(machine, site, now)
+    if site.certificate.acme is None:
+        return seen, None
+    _hear(machine, site, now)
+    decision = obtain.decide(
+        machine,
+        site,
+        life_of(seen.installed),
+        now,
+        unfit="; ".join(seen.faults),
+        force=force,
+    )
+    return seen, decision
+
+
+def _hear(machine: observe.Machine, site: model.Site, now: dt.datetime) -> None:
+    """Ask the CA for its window when it is time to; that it is silent stops nothing."""
+    again = attempts.read(machine.state).ask_again
+    name = machine.store.certificate()
+    held = machine.store.read_certificate(name) if name else None
+    if held is None or (again is not None and again > now):
+        return
+    assert site.certificate.acme is not None
+    directory = site.certificate.acme.directory
+    window, again = ari.ask(directory, held[0], trusted=trunks.DISTRIBUTION_ROOTS, now=now)
+    attempts.hear(machine.state, window, again)
+
+
+def _ask(
+    machine: observe.Machine,
+    progress: announce.Progress,
+    site: model.Site,
+    decision: renewal.Decision,
+) -> None:
+    with progress.step("certificate", f"{site.teams.fqdn} ({decision.why})") as step:
+        obtain.obtain(machine, site, decision)
+        step.note(decision.ca)
+
+
+def _install(
+    machine: observe.Machine, progress: announce.Progress, found: Applied
+) -> tuple[tuple[plan.Step, ...], tuple[str, ...]]:
+    """Switch to the pair that waits, as a change like any other."""
+    facts = observe.engine_facts(machine)
+    generation = found.stored.generation
+    seen, offer = observe.see_certificate(machine, found.site, dt.datetime.now(dt.UTC))
+    if offer is None:
+        raise errors.EngineRefused(
+            f"the CA gave the certificate for {found.site.teams.fqdn} that serves already",
+            hint="see STATE/acme/logs",
+        )
+    observed = observe.observe(machine, generation, facts, seen)
+    if not observed.kamailio.running:
+        raise errors.EngineRefused(
+            "Kamailio does not run, so nothing shows the new certificate; it lies ready",
+            hint="sbcctl apply installs it and starts Kamailio",
+        )
+    todo = plan.make_plan(generation, observed)
+    name = machine.store.install_certificate(offer.chain, offer.key)
+    goal = transaction.Goal("cert renew", generation, stored=True, certificate=name)
+    served = transaction.before(machine, goal, observed)
+    warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
+    return todo.steps, (*warnings, *apply.clean_up(machine))
+
+
+def _late(site: model.Site, seen: plan.CertificateSeen) -> tuple[str, ...]:
+    """Files that nobody has replaced yet, in the last third of their life."""
+    life = life_of(seen.installed)
+    if site.certificate.files is None or life is None:
+        return ()
+    if renewal.due(life, None)[0] > dt.datetime.now(dt.UTC):
+        return ()
+    chain = site.certificate.files.chain
+    return (f"the certificate ends on {life.end:%Y-%m-%d %H:%M}Z, and {chain} holds no newer one",)
+
+
+def prove(site: model.Site, offer: observe.Offer) -> tuple[str, ...]:
+    """Why a pair cannot serve what is applied; nothing means that it can."""
+    return observe.find_faults(site, offer, dt.datetime.now(dt.UTC))
+
+
+def serial_of(offer: observe.Offer) -> str:
+    """The serial of a pair that was proven."""
+    return f"{certificate.read_pair(offer.chain).serial:x}"

@@ -1,0 +1,182 @@
+"""The verbs of `sbcctl cert`, on engines that serve, with a real CA and a real listener."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import bad_pairs
+import ground
+import lanes
+import pytest
+
+pytestmark = [pytest.mark.engine]
+
+FILES = "certificate:\n  files: {{chain: {folder}/sbc.chain, key: {folder}/sbc.key}}"
+ACME = "certificate: {acme: {email: ops@example.com, directory: https://acme.example.net/dir}}"
+
+
+@pytest.fixture
+def machine(lane: str, tmp_path_factory) -> Iterator[ground.Ground]:
+    with ground.Ground(tmp_path_factory.mktemp("v"), lanes.root(lane)) as made:
+        yield made
+
+
+def cert(machine: ground.Ground, *words: str, code: int = 0):
+    return machine.run(*machine.words("cert", *words), code=code)
+
+
+def listed(machine: ground.Ground, code: int = 0) -> dict:
+    return json.loads(cert(machine, "list", "-o", "json", code=code).stdout)
+
+
+GUIDE = Path(__file__).parents[1] / "docs/guide/certificates.md"
+MOVING = (
+    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9:]{5}Z)?", "DATE"),
+    (r"(?<= )[0-9]+(?= days left)", "DAYS"),
+    (r"served +[0-9]+", "served DAYS"),
+    (r"(?<=[/ ])[^ ]*(?=/sbc[.])", "FOLDER"),
+    (r"((?:serial|SHA-256) +)[0-9a-f]+", r"\1HEX"),
+    (r"\b[0-9a-f]{12}\b", "NAME"),
+)
+
+
+def still(text: str) -> str:
+    """A text without what is another one each time."""
+    for pattern, word in MOVING:
+        text = re.sub(pattern, word, text, flags=re.MULTILINE)
+    return re.sub(r"^[^ ]*(?=FOLDER/sbc)|^/[^ ]*(?=/sbc)", "", text.rstrip(), flags=re.MULTILINE)
+
+
+def check_guide(machine: ground.Ground) -> None:
+    """What the page shows is what is said."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    shown = re.findall(r"^\$ sbcctl cert (.+)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
+    assert [words for words, _ in shown] == ["list", "show", "deploy --test", "deploy"]
+    for words, said in shown:
+        assert still(cert(machine, *words.split()).stdout) == still(said)
+
+
+def start_front(machine: ground.Ground) -> None:
+    """A CA that speaks ARI at acme.example.net; what it does on purpose is in FOLDER/mood."""
+    machine.start_acme("acme2.example.net")
+    machine.write_pair("acme.example.net", "acme.example.net", number=6)
+    at = ground.NAMES
+    config = {
+        "listen": [at["acme.example.net"], 443],
+        "upstream": [at["acme2.example.net"], 443],
+        "chain": f"{machine.folder}/acme.example.net.chain",
+        "key": f"{machine.folder}/acme.example.net.key",
+        "ca": f"{machine.folder}/ca.pem",
+        "mood": f"{machine.folder}/mood",
+        "journal": f"{machine.folder}/journal",
+    }
+    (machine.folder / "front.json").write_text(json.dumps(config))
+    words = ("-m", "orchestrator.lab.acme_front", f"{machine.folder}/front.json")
+    front = machine.start("python3", *words)
+    assert front.stdout
+    assert front.stdout.readline()
+
+
+def test_files_are_proven_shown_installed_and_seen_on_the_wire(machine):
+    """Bring your own: nothing happens by itself until there is a new pair, and then it does."""
+    assert "nothing is applied on this machine" in cert(machine, "list", code=6).stderr
+    machine.apply()
+    seen = listed(machine)
+    [first] = seen["certificates"]
+    assert first["on_wire"]
+    assert first["key"] == "RSA 2048"
+    assert first["usages"] == ["serverAuth"]
+    assert "put a new pair into the files by" in seen["next"]
+    check_guide(machine)
+    quiet = cert(machine, "renew")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+    machine.write_pair("sbc", "sbc.example.com", number=3)
+    test = cert(machine, "deploy", "--test").stdout
+    assert "can serve sbc.example.com" in test
+    assert listed(machine)["served"] == first["serial"]
+    done = json.loads(cert(machine, "deploy", "-o", "json").stdout)
+    assert done["steps"][0]["kind"] == "install-certificate"
+    seen = listed(machine)
+    assert seen["served"] != first["serial"]
+    assert [each["in_use"] for each in seen["certificates"]] == [True, False]
+    assert f"certificate {first['name']}  kept" in cert(machine, "show", first["name"]).stdout
+    shown = cert(machine, "show").stdout
+    assert "Test CA, EC 256" in shown
+    assert "which no root of this machine is" in shown
+    assert cert(machine, "renew").stdout == ""
+
+
+def test_a_bad_pair_is_refused_and_the_old_one_goes_on(machine):
+    """By cert deploy, by --test with any two files, and by cert renew."""
+    machine.apply()
+    served = listed(machine)["served"]
+    kinds = {kind: (chain, key, said) for kind, chain, key, said in bad_pairs.PAIRS}
+    for kind in ("stands alone", "several keys", "twice"):
+        chain, key, said = kinds[kind]
+        for name, content in (("sbc.chain", chain), ("sbc.key", key)):
+            (machine.folder / name).write_bytes(content)
+        assert said in cert(machine, "deploy", code=3).stderr
+        assert said in cert(machine, "renew", code=3).stderr
+        files = (str(machine.folder / "sbc.chain"), str(machine.folder / "sbc.key"))
+        assert said in cert(machine, "deploy", "--test", *files, code=1).stderr
+    assert listed(machine)["served"] == served
+    assert "are proven with --test only" in cert(machine, "deploy", *files, code=64).stderr
+    machine.run("sh", "-c", "pkill -9 kamailio")
+    assert "disk = wire: no" in cert(machine, "list", code=1).stdout
+
+
+def test_acme_is_renewed_when_the_ca_says_so_and_silent_until_then(machine):
+    """ARI is asked and remembered; a window that has begun renews; failures are counted."""
+    start_front(machine)
+    machine.write_site((FILES.format(folder=machine.folder), ACME))
+    machine.apply()
+    quiet = cert(machine, "renew")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+    noted = json.loads((machine.state / "renewal.json").read_text())
+    assert noted["window"]["begin"] < noted["window"]["end"]
+    seen = listed(machine)
+    assert "the CA's window (ARI)" in seen["next"]
+    journal = (machine.folder / "journal").read_text().count("renewal-info")
+    cert(machine, "renew")
+    assert (machine.folder / "journal").read_text().count("renewal-info") == journal
+    # The CA wants it back now: a revocation is coming.
+    now = dt.datetime.now(dt.UTC)
+    window = {
+        "start": (now - dt.timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "end": (now - dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    (machine.folder / "mood").write_text(json.dumps({"renewal": window}))
+    noted["ask_again"] = now.isoformat()
+    (machine.state / "renewal.json").write_text(json.dumps(noted))
+    (machine.folder / "mood").write_text(json.dumps({"renewal": window}))
+    assert "a new certificate serves" in cert(machine, "renew").stdout
+    again = listed(machine)
+    assert again["served"] != seen["served"]
+    assert json.loads((machine.state / "renewal.json").read_text())["failed"] == []
+    assert "a new certificate serves" in cert(machine, "renew", "--force").stdout
+
+
+def test_a_ca_that_refuses_is_asked_four_times_an_hour_at_most(machine):
+    """Then nobody is asked; a time that it names is waited for, and the old one serves."""
+    start_front(machine)
+    machine.write_site((FILES.format(folder=machine.folder), ACME))
+    machine.apply()
+    served = listed(machine)["served"]
+    (machine.folder / "mood").write_text(json.dumps({"closed": True}))
+    for _ in range(4):
+        assert "no certificate for sbc" in cert(machine, "renew", "--force", code=1).stderr
+    refused = cert(machine, "renew", "--force", code=1).stderr
+    assert "no CA is asked for a certificate for sbc.example.com before" in refused
+    assert "4 attempts failed within an hour" in refused
+    (machine.state / "renewal.json").unlink()
+    limited = {"status": 429, "type": "rateLimited", "retry_after": "7200"}
+    (machine.folder / "mood").write_text(json.dumps({"refuse": {"newOrder": limited}}))
+    assert "no certificate" in cert(machine, "renew", "--force", code=1).stderr
+    assert "the CA asks for patience" in cert(machine, "renew", "--force", code=1).stderr
+    seen = listed(machine)
+    assert seen["served"] == served
+    assert seen["decision"]["do"] == "nothing"
