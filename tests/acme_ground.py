@@ -101,20 +101,24 @@ else:
 """
 
 
-def obtain(
+def obtain_words(
     machine: ground.Ground,
     words: str,
     *,
     name: str = addresses.SBC_FQDN,
     ca: int = 0,
-    env: dict[str, str] | None = None,
+    folder: str = "acme",
+) -> tuple[str, ...]:
+    """A command that asks certbot for a certificate as *words* of certificate.acme say."""
+    acme = yaml.load(f"{{email: ops@example.com, {words}}}", Loader=yaml.BaseLoader)
+    acme.setdefault("directory", f"https://{HOST}/dir")
+    told = {"acme": acme, "directory": str(machine.folder / folder), "name": name, "ca": ca}
+    return (sys.executable, "-W", "error", "-c", _OBTAIN, json.dumps(told))
+
+
+def obtain(
+    machine: ground.Ground, words: str, *, env: dict[str, str] | None = None, **more: Any
 ) -> dict[str, str]:
     """Ask certbot for a certificate as *words* of certificate.acme say; what came of it."""
-    text = f"{{email: ops@example.com, {words}}}"
-    acme = yaml.load(text, Loader=yaml.BaseLoader)
-    acme.setdefault("directory", f"https://{HOST}/dir")
-    folder = str(machine.folder / "acme")
-    told = {"acme": acme, "directory": folder, "name": name, "ca": ca}
     secret = {addresses.TSIG_SECRET_VARIABLE: addresses.TSIG_SECRET, **(env or {})}
-    ran = machine.run(sys.executable, "-W", "error", "-c", _OBTAIN, json.dumps(told), env=secret)
-    return json.loads(ran.stdout)
+    return json.loads(machine.run(*obtain_words(machine, words, **more), env=secret).stdout)

@@ -190,7 +190,12 @@ class Ground:
         self.run(
             *("mount", "--bind", f"{self.folder}/bundle.pem", "/etc/ssl/certs/ca-certificates.crt")
         )
-        env = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        env = {
+            "PEBBLE_VA_NOSLEEP": "1",
+            "PEBBLE_WFE_NONCEREJECT": "0",
+            # By default half of the proofs are taken over from an order before.
+            "PEBBLE_AUTHZREUSE": "0",
+        }
         words = ("-config", f"{self.folder}/{host}.json", "-dnsserver", dns)
         pebble = self.start("pebble", *words, env=env)
         assert pebble.stdout

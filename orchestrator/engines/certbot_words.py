@@ -103,8 +103,11 @@ _CAUSES = (
     (f"{_DNS_ERROR}.*({_NO_WAY}|timeout|timed out|errno)", Cause.DNS_SILENT),
     (r"badnonce|bad nonce|anti-replay nonce", Cause.NONCE),
     (r"ratelimited|too many|rate.?limit|paused", Cause.LIMITED),
-    (r"externalaccountrequired|external account|\beab\b|accountdoesnotexist", Cause.ACCOUNT),
-    (r"invalidprofile|does not .*profile|profile", Cause.PROFILE),
+    (
+        r"externalaccountrequired|external account|accountdoesnotexist|unable to register",
+        Cause.ACCOUNT,
+    ),
+    ("invalidprofile|profile", Cause.PROFILE),
     (r"error:caa|type:\s*caa|caa record", Cause.CAA),
     (_UNPROVEN, Cause.CHALLENGE),
     (_NO_WAY, Cause.CA_DOWN),
@@ -217,10 +220,12 @@ def _headers(text: str) -> dict[str, str]:
 def _cause(words: str, last: Answer | None) -> Cause:
     if last and last.status == 429:
         return Cause.LIMITED
+    if last and last.status >= 500:
+        return Cause.CA_DOWN
     for pattern, cause in _CAUSES:
         if re.search(pattern, words, re.IGNORECASE):
             return cause
-    return Cause.CA_DOWN if last and last.status >= 500 else Cause.OTHER
+    return Cause.OTHER
 
 
 def _retry_at(answer: Answer) -> dt.datetime | None:

@@ -238,6 +238,29 @@ def test_an_account_that_the_ca_wants_to_know(machine):
     nothing_secret_is_left(machine)
 
 
+def test_an_account_with_the_wrong_key(machine):
+    known = f"fallback: {{directory: 'https://{OTHER}/dir', {EAB.replace('kid-1', 'kid-2')}}}"
+    words = f"{UPDATES}, email: other@example.com, {known}"
+    told = failed(machine, words, ca=1, env={"EAB_HMAC": "d3Jvbmc"}, folder="acme-other")
+    assert told["cause"] == "account", told
+
+
+def test_a_secret_that_is_no_base64_is_not_shown(machine):
+    code = acme_ground.obtain_words(machine, UPDATES.replace("TSIG_SECRET", "WRONG"))
+    ran = machine.run(*code, code=1, env={"WRONG": "no base64, but a secret"})
+    assert "certificate.acme.dns.rfc2136.secret is not in base64" in ran.stderr
+    assert "but a secret" not in ran.stderr
+
+
+def test_what_a_killed_run_left_is_removed(machine):
+    stale = machine.folder / "acme" / "secrets"
+    stale.mkdir(parents=True)
+    (stale / "dns").write_text("secret")
+    acme_ground.set_mood(machine, closed=True)
+    failed(machine)
+    assert not stale.exists()
+
+
 WITH_HMAC = {"EAB_HMAC": HMAC}
 
 
