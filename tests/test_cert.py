@@ -137,6 +137,10 @@ def test_acme_is_renewed_when_the_ca_says_so_and_silent_until_then(machine):
     again = listed(machine)
     assert again["served"] != seen["served"]
     assert json.loads((machine.state / "renewal.json").read_text())["failed"] == []
+    machine.start_acme("acme2.example.net")
+    test = cert(machine, "renew", "--staging=https://acme2.example.net/dir").stdout
+    assert "gave a certificate that could serve" in test
+    assert listed(machine)["served"] == again["served"]
     limit_failures(machine, again["served"])
 
 

@@ -81,3 +81,19 @@ def test_the_units_are_locked_up(units: Path, name: str) -> None:
     found = re.search(rf"exposure level for {unit.name}: ([0-9.]+)", ran.stdout)
     assert found, ran.stdout + ran.stderr
     assert float(found[1]) <= MOST_EXPOSED, ran.stdout
+
+
+RENEWAL = ("sbcctl-cert-renew.service", "sbcctl-cert-renew.timer")
+
+
+def test_the_units_that_renew_are_understood_and_are_those_of_the_guide(tmp_path: Path) -> None:
+    """As they are shipped; sbcctl lies where this checkout has it."""
+    guide = (CHECKOUT / "docs/guide/certificates.md").read_text()
+    program = Path(sys.executable).with_name("sbcctl")
+    for name in RENEWAL:
+        text = (CHECKOUT / "templates/systemd" / name).read_text()
+        assert f"```ini\n{text}```" in guide
+        (tmp_path / name).write_text(text.replace("ExecStart=sbcctl", f"ExecStart={program}"))
+
+    ran = analyze("verify", "--man=no", *(tmp_path / name for name in RENEWAL))
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from orchestrator import errors, observe, renewal
-from orchestrator.engines import certbot
+from orchestrator import errors, observe, proof, renewal
+from orchestrator.engines import certbot, certificate
 from orchestrator.host import attempts
 from orchestrator.site import acme as acme_parts
 from orchestrator.site import model
@@ -67,6 +67,30 @@ def obtain(machine: observe.Machine, site: model.Site, decision: renewal.Decisio
             hint="see certificate.acme.directory in site.yaml: is this the right CA?",
         )
     attempts.succeed(machine.state)
+
+
+def rehearse(machine: observe.Machine, site: model.Site, directory: str) -> str:
+    """Obtain a certificate from a CA for tests and prove it; nothing is installed or counted.
+
+    Returns:
+        Its serial, hex.
+
+    Raises:
+        EngineRefused: The CA gave nothing, or what could not serve; who vouches does not matter.
+    """
+    acme = site.certificate.acme
+    assert acme is not None
+    ca = acme_parts.Ca(directory=directory, profile=acme.profile)
+    folder = machine.state / "acme-staging"
+    lineage = certbot.obtain(folder, site.teams.fqdn, acme, ca=ca, env=machine.env)
+    names = site.certificate_names
+    if faults := proof.find_faults(lineage.chain, lineage.key, names=names, now=_now()):
+        raise errors.EngineRefused(
+            f"a certificate of {directory} could not serve",
+            words="\n".join(faults),
+            hint="nothing was changed",
+        )
+    return f"{certificate.read_pair(lineage.chain).serial:x}"
 
 
 def _named(acme: model.Acme, directory: str) -> acme_parts.Ca:

@@ -106,6 +106,30 @@ def renew(
         return Renewed(decision, steps, warnings)
 
 
+def rehearse(
+    machine: observe.Machine, progress: announce.Progress, directory: str, *, lock_timeout: float
+) -> str:
+    """Try the whole way to a certificate at a CA for tests; its serial.
+
+    Raises:
+        UsageError: Certificates come from files here.
+        EngineRefused: It does not lead to one that could serve.
+    """
+    found = applied(machine)
+    if found.site.certificate.acme is None:
+        raise errors.UsageError(
+            "this site takes its certificate from files, so no CA can be tried",
+            hint="sbcctl cert deploy --test proves the files",
+        )
+    with (
+        machine.store.lock(timeout=lock_timeout, command="cert renew --staging"),
+        progress.step("certificate", f"{found.site.teams.fqdn} (a test)") as step,
+    ):
+        serial = obtain.rehearse(machine, found.site, directory)
+        step.note(directory)
+    return serial
+
+
 def reading(machine: observe.Machine, site: model.Site) -> observe.Machine:
     """The machine whose engines reach the files that a site names."""
     named = (*check.named_roots(site), *check.named_music(site))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from orchestrator.apply import renew
 
 
+_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+"""Let's Encrypt's CA for tests; nobody trusts it, and its limits are generous."""
+
+
 @click.group("cert")
 def command() -> None:
     """The certificate that Teams sees: what there is, and what happens next.
@@ -64,8 +68,17 @@ def show(options: settings.Settings, name: str | None) -> None:
 @command.command("renew")
 @settings.lock_timeout_option
 @click.option("--force", is_flag=True, help="Renew although it is not due.")
+@click.option(
+    "--staging",
+    is_flag=False,
+    flag_value=_STAGING,
+    metavar="[DIRECTORY]",
+    help="Try the whole way at a CA for tests (Let's Encrypt's) and install nothing.",
+)
 @click.pass_obj
-def renew_now(options: settings.Settings, lock_timeout: float, *, force: bool) -> None:
+def renew_now(
+    options: settings.Settings, lock_timeout: float, staging: str | None, *, force: bool
+) -> None:
     """Renew the certificate when it is time; says nothing when nothing is due.
 
     Meant for cron or a timer, twice a day. A new pair is proven, installed, and seen on the wire,
@@ -74,6 +87,13 @@ def renew_now(options: settings.Settings, lock_timeout: float, *, force: bool) -
     from orchestrator.apply import renew  # noqa: PLC0415 - --help must not wait for it
 
     console = options.console()
+    if staging is not None:
+        serial = renew.rehearse(_machine(options), console, staging, lock_timeout=lock_timeout)
+        said = (
+            f"{staging} gave a certificate that could serve (serial {serial}); it is thrown away"
+        )
+        console.result("cert-renew", said, {"changed": False, "serial": serial})
+        return
     done = renew.renew(_machine(options), console, lock_timeout=lock_timeout, force=force)
     for warning in done.warnings:
         console.say(f"warning: {warning}")
