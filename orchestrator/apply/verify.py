@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ from orchestrator.render import generation as generations
 from orchestrator.render import trunks, wanted
 
 _BUDGET = 20.0
-"""Seconds after which nobody is asked who may be silent, and nobody at all when one is missing."""
+"""Seconds after which nobody else is asked: names that cannot be looked up take their time."""
+_MARGIN = 0.3
+_POLL = 0.03
 
 _STARTS = frozenset({plan.Kind.START_KAMAILIO, plan.Kind.RESTART_KAMAILIO})
 
@@ -94,30 +96,79 @@ def verify(
     Raises:
         EngineRefused: A party that must answer is silent at all its addresses.
     """
+    asking = Asking(machine, generation, questions.asked)
     answered: set[str] = set()
-    finished: set[str] = set()
     warnings: list[str] = []
-    must = questions.needed - allowed
-    end = time.monotonic() + _BUDGET
-    for party, probes in itertools.groupby(questions.asked, key=lambda probe: probe.party):
-        late = time.monotonic() > end
-        if late and must & finished - answered:
-            break
-        for probe in probes:
-            with progress.step("verify", f"OPTIONS to {probe.uri}") as step:
-                if late and (party not in must or party in answered):
-                    step.note("not asked, no time left")
-                    continue
-                code, why = ask(machine, generation, probe)
-                step.note(f"answered {code}" if code else "no answer", bad=code is None)
-            if code is None:
-                warnings.append(why)
-            else:
-                answered.add(party)
-        finished.add(party)
-    if missing := sorted(must & finished - answered):
+    for probe in questions.asked:
+        with progress.step("verify", f"OPTIONS to {probe.uri}") as step:
+            code, why = asking.answer(probe)
+            step.note(f"answered {code}" if code else "no answer", bad=code is None)
+        if code is None:
+            warnings.append(why)
+        else:
+            answered.add(probe.party)
+    asked = {probe.party for probe in questions.asked}
+    if missing := sorted((questions.needed - allowed) & asked - answered):
         raise _not_there(missing, questions.asked)
     return tuple(warnings)
+
+
+class Asking:
+    """OPTIONS to many at once: begun one after the other, answered in whatever order.
+
+    A Kamailio of an earlier sbcctl keeps no note of answers; there one is asked after the other.
+
+    Args:
+        machine: The running Kamailio.
+        generation: What it runs.
+        probes: Whom to ask.
+    """
+
+    def __init__(
+        self,
+        machine: observe.Machine,
+        generation: generations.Generation,
+        probes: tuple[wanted.Probe, ...],
+    ) -> None:
+        self._machine = machine
+        self._generation = generation
+        self._seconds = wanted.answer_seconds(generation)
+        self._call_ids: dict[wanted.Probe, str] = {}
+        self._ends: dict[wanted.Probe, float] = {}
+        self._answers = kamailio.options_answers(machine.rpc)
+        if self._answers is not None:
+            self._begin(probes)
+
+    def _begin(self, probes: tuple[wanted.Probe, ...]) -> None:
+        token = secrets.token_hex(6)
+        last = time.monotonic() + _BUDGET
+        for number, probe in enumerate(probes):
+            if time.monotonic() > last:
+                return
+            call_id = f"sbcctl-{token}-{number}"
+            # Its own end counts from here: looking up a name may have taken a while.
+            if kamailio.begin_options(
+                self._machine.rpc,
+                probe.uri,
+                identity=probe.identity,
+                socket=probe.socket,
+                call_id=call_id,
+            ):
+                self._call_ids[probe] = call_id
+                self._ends[probe] = time.monotonic() + self._seconds + _MARGIN
+
+    def answer(self, probe: wanted.Probe) -> tuple[int | None, str]:
+        """The code of the answer, waited for; else None, and what to say about the silence."""
+        if self._answers is None:
+            return ask(self._machine, self._generation, probe)
+        call_id = self._call_ids.get(probe)
+        if call_id is None:
+            return None, f"OPTIONS to {probe.uri} could not be sent in time"
+        while call_id not in self._answers and time.monotonic() < self._ends[probe]:
+            self._answers = kamailio.options_answers(self._machine.rpc) or {}
+            if call_id not in self._answers:
+                time.sleep(_POLL)
+        return self._answers.get(call_id), f"{probe.uri} did not answer OPTIONS"
 
 
 def ask(

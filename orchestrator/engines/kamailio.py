@@ -321,8 +321,6 @@ def send_options(
         The status code, or None when nobody answered, it could not be sent, or the peer takes no
         calls (502, 503, 504).
     """
-    # No tag: tm adds its own, and two make the header one that no grammar knows.
-    headers = f"From: <{identity}>\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"
     try:
         result = rpc.call(
             "tm.t_uac_wait_block",
@@ -330,10 +328,41 @@ def send_options(
             uri,
             ".",
             socket or ".",
-            headers,
+            _headers(uri, identity),
             timeout=timer + _UAC_MARGIN,
         )
     except errors.EngineRefused:
         return None
     code = int(str(result.get("code", 0))) if isinstance(result, dict) else 0
     return None if code in _NOBODY else code
+
+
+def begin_options(
+    rpc: kamailio_rpc.Rpc, uri: str, *, identity: str, socket: str, call_id: str
+) -> bool:
+    """Send OPTIONS through the running Kamailio and do not wait; False when it cannot be sent.
+
+    Its answer is noted under *call_id*, which begins with ``sbcctl-``: :func:`options_answers`.
+    """
+    headers = f"{_headers(uri, identity)}Call-ID: {call_id}\r\n"
+    try:
+        rpc.call("tm.t_uac_start", "OPTIONS", uri, ".", socket or ".", headers)
+    except errors.EngineRefused:
+        return False
+    return True
+
+
+def options_answers(rpc: kamailio_rpc.Rpc) -> dict[str, int | None] | None:
+    """What each OPTIONS was answered by its Call-ID, None for 502 to 504 (no calls there).
+
+    None altogether where the running Kamailio keeps no note, as one of an earlier sbcctl.
+    """
+    rows = table_rows(rpc, "asked")
+    if rows is None:
+        return None
+    return {call_id: None if int(code) in _NOBODY else int(code) for call_id, code in rows.items()}
+
+
+def _headers(uri: str, identity: str) -> str:
+    # No tag: tm adds its own, and two make the header one that no grammar knows.
+    return f"From: <{identity}>\r\nTo: <{uri}>\r\nMax-Forwards: 70\r\n"

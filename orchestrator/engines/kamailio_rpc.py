@@ -78,6 +78,7 @@ ALLOWED = RELOADS | {
     "tls.list",
     "tls.options",
     "tm.stats",
+    "tm.t_uac_start",
     "tm.t_uac_wait_block",
     "ul.dump",
     "uac.reg_add",
