@@ -107,7 +107,7 @@ _CAUSES = (
         r"externalaccountrequired|external account|accountdoesnotexist|unable to register",
         Cause.ACCOUNT,
     ),
-    ("invalidprofile|profile", Cause.PROFILE),
+    ("invalidprofile|profile name", Cause.PROFILE),
     (r"error:caa|type:\s*caa|caa record", Cause.CAA),
     (_UNPROVEN, Cause.CHALLENGE),
     (_NO_WAY, Cause.CA_DOWN),
