@@ -261,6 +261,9 @@ class Console:
             fields: dict[str, object] = {"message": error.message, "hint": error.hint}
             if words:
                 fields["words"] = words
+            if isinstance(error, errors.NotObtained):
+                at = error.retry_at and f"{error.retry_at:%Y-%m-%dT%H:%M:%SZ}"
+                fields |= {"cause": str(error.cause), "retry_at": at}
             if problems:
                 fields["problems"] = [problem_as_json(problem) for problem in problems]
             self._write_object("error", fields, error.exit_code)

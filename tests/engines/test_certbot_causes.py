@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,17 @@ def test_a_ca_that_asks_for_patience(machine, form):
     at = dt.datetime.fromisoformat(told["retry_at"])
     assert f"it names {at:%Y-%m-%d %H:%M}Z" in told["hint"]
     assert "too many certificates" in told["words"]
+
+
+def test_apply_tells_programs_the_cause_and_the_time(machine):
+    acme_ground.set_mood(machine, refuse={"newOrder": {**LIMITED, "retry_after": "3600"}})
+    files = f"files: {{chain: {machine.folder}/sbc.chain, key: {machine.folder}/sbc.key}}"
+    acme = f"{{email: ops@example.com, directory: 'https://{acme_ground.HOST}/dir'}}"
+    machine.write_site((files, f"acme: {acme}"))
+    told = json.loads(machine.apply("--output", "json", code=1).stdout)
+    assert told["cause"] == "limited"
+    assert 3500 < seconds_until(told["retry_at"]) <= 3600
+    assert not (machine.state / "current").is_symlink()
 
 
 def test_a_storm_of_refused_nonces(machine):
