@@ -10,6 +10,7 @@ from pathlib import Path
 
 import acme_ground
 import bad_pairs
+import certs
 import ground
 import lanes
 import pytest
@@ -88,7 +89,20 @@ def test_files_are_proven_shown_installed_and_seen_on_the_wire(machine):
     assert "Test CA, EC 256" in shown
     assert "which no root of this machine is" in shown
     assert cert(machine, "renew").stdout == ""
+    say_that_it_is_late(machine)
+    seen = listed(machine)
     refuse_bad_pairs(machine, seen["served"])
+
+
+def say_that_it_is_late(machine: ground.Ground) -> None:
+    """Nobody replaced the files in the last third of their life (REN-3)."""
+    days = dt.timedelta(days=1)
+    leaf = machine.ca.leaf("sbc.example.com", key=certs.rsa_key(3), begin=-60 * days, end=9 * days)
+    (machine.folder / "sbc.chain").write_bytes(leaf + machine.ca.pem)
+    assert "a new certificate serves" in cert(machine, "deploy").stdout
+    late = cert(machine, "renew")
+    assert late.stdout == ""
+    assert "sbc.chain holds no newer one" in late.stderr
 
 
 def refuse_bad_pairs(machine: ground.Ground, served: str) -> None:

@@ -2,14 +2,15 @@
 
 ::
 
-    quick look               nothing due, nothing new: the end, without the lock
+    quick look               nothing due, nothing new, the wire shows it: the end, without the lock
     lock
     look again -> Decision
     ask a CA                 when it is due: counted before, proven after (obtain.py)
     transaction              switched to, read again, the wire asked; undone on failure
 
-Files that site.yaml names are an equal source: new ones are proven and installed, whoever put
-them there. What is applied is what counts, not what site.yaml says by now.
+A run that was killed leaves its journal, or a wire that shows another pair than the disk: the next
+one goes on. Files that site.yaml names are an equal source: new ones are proven and installed,
+whoever put them there. What is applied is what counts, not what site.yaml says by now.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from dataclasses import dataclass
 from orchestrator import announce, apply, errors, observe, plan, renewal
 from orchestrator.apply import back, check, look, obtain, transaction
 from orchestrator.engines import ari, certificate
-from orchestrator.host import attempts, store
-from orchestrator.render import trunks
+from orchestrator.host import attempts, journal, store
+from orchestrator.render import trunks, wanted
 from orchestrator.site import model
 
 
@@ -93,14 +94,15 @@ def renew(
     found = applied(machine)
     machine = reading(machine, found.site)
     seen, decision = _look(machine, found.site, force=force)
-    if seen.offered is None and (decision is None or decision.do is renewal.Do.NOTHING):
+    idle = decision is None or decision.do is renewal.Do.NOTHING
+    if seen.offered is None and idle and not _half_done(machine, found, seen):
         return Renewed(decision, warnings=_late(found.site, seen))
     with machine.store.lock(timeout=lock_timeout, command="cert renew"):
         found = applied(machine)
         seen, decision = _look(machine, found.site, force=force)
-        if seen.offered is None or (force and decision is not None):
-            if decision is None or decision.do is renewal.Do.NOTHING:
-                return Renewed(decision)
+        _check_unfinished(machine)
+        idle = decision is None or decision.do is renewal.Do.NOTHING
+        if decision is not None and not idle and (seen.offered is None or force):
             _ask(machine, progress, found.site, decision)
         steps, warnings = _install(machine, progress, found)
         return Renewed(decision, steps, warnings)
@@ -194,11 +196,6 @@ def _install(
     facts = observe.engine_facts(machine)
     generation = found.stored.generation
     seen, offer = observe.see_certificate(machine, found.site, dt.datetime.now(dt.UTC))
-    if offer is None:
-        raise errors.EngineRefused(
-            f"the CA gave the certificate for {found.site.teams.fqdn} that serves already",
-            hint="see STATE/acme/logs",
-        )
     observed = observe.observe(machine, generation, facts, seen)
     if not observed.kamailio.running:
         raise errors.EngineRefused(
@@ -206,11 +203,41 @@ def _install(
             hint="sbcctl apply installs it and starts Kamailio",
         )
     todo = plan.make_plan(generation, observed)
-    name = machine.store.install_certificate(offer.chain, offer.key)
+    if not todo.steps:
+        journal.clear(machine.state)
+        return (), ()
+    name = machine.store.install_certificate(offer.chain, offer.key) if offer else None
     goal = transaction.Goal("cert renew", generation, stored=True, certificate=name)
     served = transaction.before(machine, goal, observed)
     warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
     return todo.steps, (*warnings, *apply.clean_up(machine))
+
+
+def _half_done(machine: observe.Machine, found: Applied, seen: plan.CertificateSeen) -> bool:
+    """Whether a renewal died: its journal is there, or the wire shows another than the disk."""
+    if journal.read(machine.state) is not None:
+        return True
+    address, port, name = wanted.teams_listener(found.stored.generation)
+    try:
+        served = certificate.served(address, port, name=name)
+    except errors.EngineError:
+        return False
+    return seen.installed is not None and served.serial != seen.installed.serial
+
+
+def _check_unfinished(machine: observe.Machine) -> None:
+    """A change of the generation that died is not for cron to finish.
+
+    Raises:
+        EngineRefused: There was one.
+    """
+    dead = journal.read(machine.state)
+    good = machine.store.last_known_good()
+    if dead is not None and not dead.candidate == machine.store.current() == good:
+        raise errors.EngineRefused(
+            f"the change {dead.command!r} died in the middle, so nothing is built upon it",
+            hint="sbcctl apply or sbcctl rollback first",
+        )
 
 
 def _late(site: model.Site, seen: plan.CertificateSeen) -> tuple[str, ...]:
