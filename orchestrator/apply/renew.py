@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from orchestrator import announce, apply, errors, observe, plan, renewal
 from orchestrator.apply import back, check, look, obtain, transaction
-from orchestrator.engines import ari, certificate
+from orchestrator.engines import ari, certbot, certificate
 from orchestrator.host import attempts, journal, store
 from orchestrator.render import trunks, wanted
 from orchestrator.site import model
@@ -173,7 +173,9 @@ def _hear(machine: observe.Machine, site: model.Site, now: dt.datetime) -> None:
     if held is None or (again is not None and again > now):
         return
     assert site.certificate.acme is not None
-    directory = site.certificate.acme.directory
+    # The second CA's certificates have a window of the second CA.
+    lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
+    directory = (lineage and lineage.directory) or site.certificate.acme.directory
     window, again = ari.ask(directory, held[0], trusted=trunks.DISTRIBUTION_ROOTS, now=now)
     attempts.hear(machine.state, window, again)
 

@@ -59,7 +59,7 @@ def _served(
         return
     said = f"{wire.place} shows {describe(chain[0], root, now)}"
     if _is_in_its_last_third(chain[0], now):
-        do = "renew it now: apply obtains one by ACME, or put a new file there"
+        do = "sbcctl cert renew renews it now; where it comes from files, put new ones there first"
         yield finding.Finding("served", finding.Level.WARNING, said, do, _CERTIFICATE)
     else:
         yield finding.Finding("served", finding.Level.OK, said, path=_CERTIFICATE)
