@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ LANES = [name for name in lanes.names() if EVERY or name == "debian13"] or ["hos
 """Disk and journal are the same on every lane: the floor of production is enough each time."""
 ONE = ("kind: pbx,", 'kind: pbx, numbers: ["+4930"],')
 OTHER = ("kind: pbx,", 'kind: pbx, numbers: ["+4940"],')
+_FILE = re.compile(r"generations/NAME/[^/>\" ]+/[^>\" ]+")
 _EACH = 8
 """Of states that hold an unfinished folder `make test` judges one in so many."""
 TABLE = "route"
@@ -208,9 +210,9 @@ class Proof:
                 self.hit_and_tell(point, errno)
 
     def in_turn(self, points: list[faults.Point]) -> list[faults.Point]:
-        """Of an exchange the question or the answer; of files everything."""
+        """Of an exchange the question or the answer; of a generation's file one call."""
         if self.kind == "file":
-            return points
+            return _one_of_each_file(points)
         kept, lost = [], False
         for question, answer in itertools.pairwise(points):
             if question.call in faults.QUESTIONS and answer.call in faults.ANSWERS:
@@ -259,3 +261,17 @@ class Proof:
             counts = "".join(f"{self.table[errno, head]:>13}" for head in heads)
             lines.append(f"{'':<10}{errno:<14}{counts}")
         return "\n".join(lines)
+
+
+def _one_of_each_file(points: list[faults.Point]) -> list[faults.Point]:
+    """Of the calls about one file in a generation the first, second and so on in turn."""
+    files: dict[str, list[faults.Point]] = {}
+    kept = set()
+    for point in points:
+        found = _FILE.search(point.about)
+        if found is None:
+            kept.add(point)
+        else:
+            files.setdefault(found[0], []).append(point)
+    kept |= {calls[number % len(calls)] for number, calls in enumerate(files.values())}
+    return [point for point in points if point in kept]
