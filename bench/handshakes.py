@@ -14,7 +14,6 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -169,18 +168,5 @@ def faults(found: dict) -> list[str]:
     return wrong
 
 
-def main() -> None:
-    given = settings()
-    if reason := lanes.missing(given.root):
-        raise SystemExit(reason)
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(given, Path(folder))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
-    print(table(found))
-    if wrong := faults(found):
-        raise SystemExit("\n".join(wrong))
-
-
 if __name__ == "__main__":
-    main()
+    report.tell(settings(), run, table, faults)

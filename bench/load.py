@@ -12,9 +12,7 @@ Exit code 1: a call failed, a dialog was lost, or audio had a gap of more than 6
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -87,18 +85,5 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
         return {**driver.found(), "applies": applies, "plan": plan}
 
 
-def main() -> None:
-    given = settings()
-    if reason := lanes.missing(given.root):
-        raise SystemExit(reason)
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(given, Path(folder))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
-    print(report.table(found))
-    if faults := report.faults(found):
-        raise SystemExit("\n".join(faults))
-
-
 if __name__ == "__main__":
-    main()
+    report.tell(settings(), run, report.table, report.faults)

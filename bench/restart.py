@@ -10,9 +10,7 @@ Exit code 1: calls noticed more than that.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,18 +104,5 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
         return {**driver.found(), "applies": applies, "plan": plan}
 
 
-def main() -> None:
-    given = settings()
-    if reason := lanes.missing(given.root):
-        raise SystemExit(reason)
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(given, Path(folder))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
-    print(restarts.table(found))
-    if faults := restarts.faults(found):
-        raise SystemExit("\n".join(faults))
-
-
 if __name__ == "__main__":
-    main()
+    report.tell(settings(), run, restarts.table, restarts.faults)

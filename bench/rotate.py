@@ -12,9 +12,7 @@ for longer than it may.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -177,18 +175,5 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
         }
 
 
-def main() -> None:
-    given = settings()
-    if reason := lanes.missing(given.root):
-        raise SystemExit(reason)
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(given, Path(folder))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
-    print(rotations.table(found))
-    if faults := rotations.faults(found):
-        raise SystemExit("\n".join(faults))
-
-
 if __name__ == "__main__":
-    main()
+    report.tell(settings(), run, rotations.table, rotations.faults)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
-import faults
 import pytest
 import ways
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow(250)]
 
 
-@pytest.fixture
-def warm(lane: str, tmp_path_factory) -> Iterator[faults.Warm]:
-    """A warm sbcctl on a machine that serves."""
-    with ways.warm_at(tmp_path_factory.mktemp("x"), lane) as made:
-        yield made
+warm = ways.warm
 
 
 @pytest.mark.parametrize("lane", ways.LANES)

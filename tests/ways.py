@@ -20,8 +20,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import faults
 import ground
@@ -41,12 +39,12 @@ TABLE = "route"
 """The table that differs between the two."""
 
 
-@contextmanager
-def warm_at(folder: Path, lane: str) -> Iterator[faults.Warm]:
-    """A warm sbcctl on a machine that serves ONE."""
+@pytest.fixture
+def warm(lane: str, tmp_path_factory) -> Iterator[faults.Warm]:
+    """A warm sbcctl on a machine that serves ONE; a test file takes it as its own."""
     if reason := lanes.missing(lane):
         pytest.skip(reason)
-    with ground.Ground(folder, lanes.root(lane)) as made:
+    with ground.Ground(tmp_path_factory.mktemp("x"), lanes.root(lane)) as made:
         made.write_site(ONE)
         made.apply()
         yield faults.Warm(made)

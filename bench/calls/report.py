@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import sys
+import tempfile
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+import lanes
 
 Formatter = argparse.RawDescriptionHelpFormatter
 PHASES = ("control", "applies")
@@ -153,3 +162,21 @@ def during(found: dict, at: float) -> str:
         if 0 <= since <= each["seconds"]:
             return f", {since:.2f} s into apply {turn} ({each['changed']})"
     return ""
+
+
+def tell(
+    given: argparse.Namespace,
+    run: Callable[[argparse.Namespace, Path], dict],
+    shown: Callable[[dict], str],
+    faults: Callable[[dict], list[str]],
+) -> None:
+    """Run a bench in a folder that vanishes, print what was found, end with 1 where it is bad."""
+    if reason := lanes.missing(given.root):
+        raise SystemExit(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(given, Path(folder))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+    print(shown(found))
+    if wrong := faults(found):
+        raise SystemExit("\n".join(wrong))
