@@ -13,9 +13,14 @@ CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 
 # Where the import is not called as the package is.
-IMPORTED_AS = {"pyyaml": "yaml", "jsonrpclib-pelix": "jsonrpclib", "pyopenssl": "OpenSSL"}
-# Run as a program, never imported.
-PROGRAMS = {"certbot"}
+IMPORTED_AS = {
+    "dnspython": "dns",
+    "jsonrpclib-pelix": "jsonrpclib",
+    "pyopenssl": "OpenSSL",
+    "pyyaml": "yaml",
+}
+# Run as a program or by one, never imported.
+PROGRAMS = {"certbot", "certbot-dns-rfc2136"}
 
 
 def imported_packages() -> set[str]:

@@ -219,9 +219,9 @@ class Teams(Part):
 class CertificateFiles(Part):
     """A certificate that was bought or made elsewhere."""
 
-    chain: Annotated[str, Field(min_length=1)]
+    chain: PlainPath
     """PEM file: the certificate, then its intermediates (TLS-4)."""
-    key: Annotated[str, Field(min_length=1)]
+    key: PlainPath
     """PEM file: the private key, RSA (TLS-3)."""
 
 
