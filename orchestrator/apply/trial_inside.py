@@ -21,6 +21,7 @@ from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 
 _READY_SECONDS = 10.0
+_HELD_SECONDS = 5.0
 _POLL = 0.05
 _NAMESERVER = "127.0.0.1"
 _NOBODY = "127.0.0.2"
@@ -102,12 +103,16 @@ def _start(machine: observe.Machine, generation: generations.Generation) -> None
         except errors.EngineSilent:
             if time.monotonic() > end:
                 raise
-    differences = observe.read_back(machine, generation)
+    # Kamailio reads its registrations a moment after it answers, and on a busy machine later.
+    end = time.monotonic() + _HELD_SECONDS
+    while differences := observe.read_back(machine, generation):
+        check_alive()
+        if time.monotonic() > end:
+            raise errors.EngineRefused(
+                "the engines do not hold what was written", words="\n".join(differences)
+            )
+        time.sleep(_POLL)
     check_alive()
-    if differences:
-        raise errors.EngineRefused(
-            "the engines do not hold what was written", words="\n".join(differences)
-        )
 
 
 # -- names ----------------------------------------------------------------------------------
