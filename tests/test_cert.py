@@ -14,11 +14,15 @@ import certs
 import ground
 import lanes
 import pytest
+import ways
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow(25)]
 
 FILES = "certificate:\n  files: {{chain: {folder}/sbc.chain, key: {folder}/sbc.key}}"
-ACME = "certificate: {acme: {email: ops@example.com, directory: https://acme.example.net/dir}}"
+ACME = (
+    "certificate: {acme: {email: ops@example.com, directory: https://acme.example.net/dir,"
+    " fallback: {directory: https://acme2.example.net/dir}}}"
+)
 
 
 @pytest.fixture
@@ -122,6 +126,7 @@ def refuse_bad_pairs(machine: ground.Ground, served: str) -> None:
     assert "disk = wire: no" in cert(machine, "list", code=1).stdout
 
 
+@pytest.mark.parametrize("lane", ways.LANES)
 def test_acme_is_renewed_when_the_ca_says_so_and_silent_until_then(machine):
     """ARI is asked and remembered; a window that has begun renews; failures are counted."""
     acme_ground.start_front(machine)
@@ -174,3 +179,15 @@ def limit_failures(machine: ground.Ground, served: str) -> None:
     seen = listed(machine)
     assert seen["served"] == served
     assert seen["decision"]["do"] == "nothing"
+    ask_the_second(machine, served)
+
+
+def ask_the_second(machine: ground.Ground, served: str) -> None:
+    """The first CA has given nothing for a day."""
+    noted = json.loads((machine.state / "renewal.json").read_text())
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=25)
+    noted["failed"][0]["at"] = long_ago.isoformat()
+    (machine.state / "renewal.json").write_text(json.dumps(noted))
+    assert "acme2.example.net" in cert(machine, "renew", "--force").stderr
+    assert listed(machine)["served"] != served
+    assert cert(machine, "renew").stdout == ""
