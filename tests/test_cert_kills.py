@@ -9,7 +9,7 @@ import faults
 import pytest
 import ways
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow(60)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow(20)]
 
 
 def write_new_pair(warm: faults.Warm, number: int) -> str:
@@ -30,30 +30,32 @@ def listed(warm: faults.Warm) -> dict:
     return json.loads(said[said.index("{\n") :])
 
 
+warm = ways.warm
+
+
 @pytest.mark.parametrize("lane", ways.LANES)
-def test_whatever_a_kill_leaves_serves_and_the_next_renewal_heals_it(lane, tmp_path_factory):
+def test_whatever_a_kill_leaves_serves_and_the_next_renewal_heals_it(warm):
     """Every tenth call that writes, and the links and the journal; `make faults`: every one."""
-    with ways.warm_at(tmp_path_factory.mktemp("k"), lane) as warm:
-        write_new_pair(warm, 0)
-        found = [each for each in warm.trace(words(warm, "renew")) if each.kind == "file"]
-        assert len(found) > 20
-        chosen = [
-            point
-            for number, point in enumerate(found)
-            if ways.EVERY
-            or number % 10 == 0
-            or (point.call.startswith("rename") and "certificates" in point.about)
-        ]
-        for number, point in enumerate(chosen, start=1):
-            old = listed(warm)["served"]
-            new = write_new_pair(warm, number)
-            code, said, about = warm.hit(words(warm, "renew"), point, faults.KILL)
-            assert (code, bool(about)) == (-9, True), (point, said)
-            warm.check_certificate()
-            assert listed(warm)["served"] in (old, new), point
-            code, said, _ = warm.run(words(warm, "renew"))
-            assert code == 0, (point, said)
-            healed = listed(warm)
-            assert healed["served"] == new, point
-            assert healed["well"], point
-            assert not (warm.machine.state / "journal.json").exists(), point
+    write_new_pair(warm, 0)
+    found = [each for each in warm.trace(words(warm, "renew")) if each.kind == "file"]
+    assert len(found) > 20
+    chosen = [
+        point
+        for number, point in enumerate(found)
+        if ways.EVERY
+        or number % 10 == 0
+        or (point.call.startswith("rename") and "certificates" in point.about)
+    ]
+    for number, point in enumerate(chosen, start=1):
+        old = listed(warm)["served"]
+        new = write_new_pair(warm, number)
+        code, said, about = warm.hit(words(warm, "renew"), point, faults.KILL)
+        assert (code, bool(about)) == (-9, True), (point, said)
+        warm.check_certificate()
+        assert listed(warm)["served"] in (old, new), point
+        code, said, _ = warm.run(words(warm, "renew"))
+        assert code == 0, (point, said)
+        healed = listed(warm)
+        assert healed["served"] == new, point
+        assert healed["well"], point
+        assert not (warm.machine.state / "journal.json").exists(), point
