@@ -72,7 +72,8 @@ engines: setup ## Build the engine roots in the cache folder (RELEASE=trixie, bo
 	@scripts/engines.sh $(RELEASE)
 
 faults: setup engines ## Break each file operation and exchange of apply and rollback once (hours).
-	@SBCCTL_FAULTS=every $(PYTHON) -m pytest -q -s tests/test_kills.py tests/test_faults.py tests/test_lost_answers.py tests/test_cert_kills.py
+	@SBCCTL_FAULTS=every $(PYTHON) -m pytest -q -s tests/test_kills.py tests/test_faults.py tests/test_lost_answers.py \
+	  tests/test_cert_kills.py tests/test_certbot_kills.py
 
 bench: setup ## Run the benchmarks: ratios measured side by side.
 	@for each in bench/*.py; do echo "$$each"; $(PYTHON) "$$each" || exit; done

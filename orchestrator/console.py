@@ -246,8 +246,8 @@ class Console:
         self.redraw()
 
     def _tell(self, text: str) -> None:
-        """Write to stderr; that nobody reads it any more breaks off no work."""
-        with suppress(BrokenPipeError):
+        """Write to stderr; that it cannot be read or kept any more breaks off no work."""
+        with suppress(OSError, ValueError):
             self._err.write(text)
             self._err.flush()
 

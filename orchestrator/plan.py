@@ -225,6 +225,10 @@ _NO_MEDIA_COST = "; new calls get 503 for some seconds"
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
 
+NO_CALL = "no call is on it now"
+"""What a restart of RTPEngine costs then, to begin with."""
+
+
 def make_plan(generation: generations.Generation, observed: Observed) -> Plan:
     """Decide what must be done so that *generation* is what runs."""
     certificate = _certificate_steps(observed.certificate)
@@ -284,10 +288,9 @@ def _file_steps(generation: generations.Generation, observed: Observed) -> tuple
     if not observed.committed:
         steps.append(Step(Kind.COMMIT, "nothing is installed yet"))
     elif observed.committed != generation.digest:
-        steps.append(Step(Kind.COMMIT, "site.yaml or the engines changed"))
+        steps.append(Step(Kind.COMMIT, f"site.yaml or the engines changed{_edited(observed)}"))
     elif observed.drifted:
-        edited = ", ".join(observed.drifted)
-        steps.append(Step(Kind.COMMIT, f"changed by somebody else: {edited}"))
+        steps.append(Step(Kind.COMMIT, _edited(observed).removeprefix("; ")))
     if observed.units is not None:
         units = tuple((path, generation.file(path).digest) for path in _units())
         if tuple(sorted(observed.units)) != units:
@@ -297,6 +300,12 @@ def _file_steps(generation: generations.Generation, observed: Observed) -> tuple
 
 def _units() -> tuple[str, ...]:
     return (wanted.KAMAILIO_UNIT, wanted.RTPENGINE_UNIT)
+
+
+def _edited(observed: Observed) -> str:
+    """Which files somebody edited, who is about to lose that; empty when nobody did."""
+    names = ", ".join(observed.drifted)
+    return f"; changed by somebody else: {names}" if names else ""
 
 
 def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) -> tuple[Step, ...]:
@@ -310,7 +319,7 @@ def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) ->
         reason = "its configuration changed"
     else:
         return ()
-    cost = f"{seen.calls} calls lose their audio" if seen.calls else "no call is on it now"
+    cost = f"{seen.calls} calls lose their audio" if seen.calls else NO_CALL
     cost += _NO_MEDIA_COST
     return (Step(Kind.RESTART_RTPENGINE, reason, cost),)
 

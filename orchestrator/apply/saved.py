@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator import errors, plan
@@ -19,6 +20,8 @@ class Saved:
         kamailio: Version of Kamailio, ``6.0.1``.
         rtpengine: Version of RTPEngine, ``12.5``.
         steps: Kind and subject of each step, in order.
+        commit: Why files are committed: drift that it did not tell of is none that was approved.
+        idle: Whether it said that the restart of RTPEngine meets no call.
     """
 
     begin: str
@@ -26,6 +29,8 @@ class Saved:
     kamailio: str
     rtpengine: str
     steps: tuple[tuple[str, str], ...]
+    commit: str = ""
+    idle: bool = False
 
 
 def once_obtained(saved: Saved) -> Saved:
@@ -58,6 +63,8 @@ def check(
             ("RTPEngine", saved.rtpengine, ".".join(map(str, facts.rtpengine))),
             ("the result", saved.end, name if saved.end else ""),
             ("what is to do", _words(saved.steps), _words(_steps(todo))),
+            ("why", saved.commit, reason_of_commit((s.kind, s.reason) for s in todo.steps)),
+            ("what it costs", saved.idle and plan.NO_CALL, saved.idle and _media_cost(todo)),
         )
         if then != now
     ]
@@ -66,6 +73,19 @@ def check(
             f"the plan is stale and nothing was changed: {'; '.join(moved)}",
             hint="make it again with sbcctl plan, and look at what it says now",
         )
+
+
+def reason_of_commit(steps: Iterable[tuple[str, str]]) -> str:
+    """Of kinds and reasons, why files are committed; empty when none are."""
+    return next((reason for kind, reason in steps if kind == str(plan.Kind.COMMIT)), "")
+
+
+def _media_cost(todo: plan.Plan) -> str:
+    """What the restart of RTPEngine costs now, up to the first semicolon."""
+    for step in todo.steps:
+        if step.kind is plan.Kind.RESTART_RTPENGINE:
+            return step.cost.partition(";")[0]
+    return plan.NO_CALL
 
 
 def _steps(todo: plan.Plan) -> tuple[tuple[str, str], ...]:

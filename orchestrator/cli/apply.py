@@ -59,17 +59,18 @@ def command(
         )
     for warning in outcome.warnings:
         console.say(f"warning: {warning}")
-    console.result(
-        "apply",
-        _sentence(wanted.site, outcome, time.monotonic() - began),
-        {
-            "site": wanted.site,
-            "generation": outcome.generation,
-            "changed": bool(outcome.steps),
-            "steps": [plan_text.step_as_json(step) for step in outcome.steps],
-            "warnings": list(outcome.warnings),
-        },
-    )
+    with settings.told(outcome.generation):
+        console.result(
+            "apply",
+            _sentence(wanted.site, outcome, time.monotonic() - began),
+            {
+                "site": wanted.site,
+                "generation": outcome.generation,
+                "changed": bool(outcome.steps),
+                "steps": [plan_text.step_as_json(step) for step in outcome.steps],
+                "warnings": list(outcome.warnings),
+            },
+        )
 
 
 def _asked(told: Mapping[str, object], path: str) -> tuple[model.Site, tree.SourceMap]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,11 +63,28 @@ def command(ctx: click.Context, site: str, out: Path | None, *, detailed_exitcod
 
 
 def _write(path: Path, fields: dict[str, object]) -> None:
+    """Write a plan, over nothing but an older plan."""
+    from orchestrator.cli import plan_file  # noqa: PLC0415
     from orchestrator.host import access, files  # noqa: PLC0415
+
+    if (path.is_symlink() or path.exists()) and not _is_plan(path, plan_file.read):
+        raise errors.HostError(
+            f"{path} exists and is no saved plan, nothing was written", hint="name another file"
+        )
 
     whole = {"format_version": console.FORMAT_VERSION, "kind": "plan", **fields}
     with files.translated(path, "write"):
         files.write(path, (json.dumps(whole, indent=1) + "\n").encode(), access.Access(0o600))
+
+
+def _is_plan(path: Path, read: Callable[[str], object]) -> bool:
+    """Whether a file is a plan, a damaged one included."""
+    if not path.is_file() or path.is_symlink():
+        return False
+    try:
+        return read(str(path)) is not None
+    except errors.UsageError:
+        return True
 
 
 def _annotate(told: look.Look, places: tree.SourceMap) -> None:

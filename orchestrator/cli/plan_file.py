@@ -43,6 +43,7 @@ def read(path: str) -> Mapping[str, object] | None:
 
 def as_saved(told: Mapping[str, object]) -> saved.Saved:
     """What is compared before it is carried out."""
+    from orchestrator import plan  # noqa: PLC0415
     from orchestrator.apply import saved  # noqa: PLC0415
 
     engines, steps = told["engines"], told["steps"]
@@ -54,6 +55,8 @@ def as_saved(told: Mapping[str, object]) -> saved.Saved:
         kamailio=str(engines["kamailio"]),
         rtpengine=str(engines["rtpengine"]),
         steps=tuple((str(step["kind"]), str(step["subject"])) for step in steps),
+        commit=saved.reason_of_commit((str(s["kind"]), str(s["reason"])) for s in steps),
+        idle=any(str(step["cost"]).startswith(plan.NO_CALL) for step in steps),
     )
 
 

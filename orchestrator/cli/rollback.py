@@ -54,13 +54,14 @@ def command(
         console.say(f"warning: {warning}")
     count = len(outcome.steps)
     done = f"{count} step{'s' if count != 1 else ''}" if count else "nothing to do"
-    console.result(
-        "rollback",
-        f"generation {outcome.generation} serves ({done}, {time.monotonic() - began:.1f} s)",
-        {
-            "generation": outcome.generation,
-            "changed": bool(outcome.steps),
-            "steps": [plan_text.step_as_json(step) for step in outcome.steps],
-            "warnings": list(outcome.warnings),
-        },
-    )
+    with settings.told(outcome.generation):
+        console.result(
+            "rollback",
+            f"generation {outcome.generation} serves ({done}, {time.monotonic() - began:.1f} s)",
+            {
+                "generation": outcome.generation,
+                "changed": bool(outcome.steps),
+                "steps": [plan_text.step_as_json(step) for step in outcome.steps],
+                "warnings": list(outcome.warnings),
+            },
+        )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +112,19 @@ class _PlainFolder(click.Path):
             why = "the engines take paths of letters, digits and ._+@-"
             self.fail(f"{str(path)!r} is not possible: {why}", param, ctx)
         return path
+
+
+@contextmanager
+def told(generation: str) -> Iterator[None]:
+    """Say what serves where the result of a change cannot be printed."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.HostError(
+            f"generation {generation} serves, and that could not be printed:"
+            f" {(error.strerror or str(error)).lower()}",
+            hint="nothing is to be run again; make space where the output goes",
+        ) from error
 
 
 def settings_of(ctx: click.Context | None) -> Settings:
