@@ -168,68 +168,6 @@ def test_a_certificate_has_its_own_directory_and_a_link(kept):
     assert kept.certificate() is None
 
 
-CRASH = """
-import os, sys
-from pathlib import Path
-from orchestrator.host import store
-sys.path.insert(0, sys.argv[4])
-import test_store
-state, limit, errno = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-kept = store.Store(state, None)
-calls = 0
-def counted(event, args):
-    global calls
-    writes = event in ("os.rename", "os.symlink", "os.mkdir", "os.remove", "os.utime") or (
-        event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR))
-    if not writes or str(state) not in str(args[0]) + str(args[1] if len(args) > 1 else ""):
-        return
-    calls += 1
-    if calls == limit:
-        if not errno:
-            os.kill(os.getpid(), 9)
-        target = str(args[1]) if event in ("os.rename", "os.symlink") else None
-        raise OSError(errno, os.strerror(errno), str(args[0]), None, target)
-sys.addaudithook(counted)
-name = kept.stage(test_store.made("two"))
-kept.commit(name)
-kept.mark_good(name)
-sys.exit(0)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("errno", [0, 28, 30])
-def test_cut_off_at_every_file_operation(tmp_path: Path, errno):
-    """kill -9, ENOSPC or EROFS at each write leaves the old or the new one, and it can go on."""
-    finished = False
-    limit = 0
-    while not finished:
-        limit += 1
-        assert limit < 60
-        state = tmp_path / str(limit)
-        kept = store.Store(state, None)
-        kept.prepare()
-        old = kept.stage(made("one"))
-        kept.commit(old)
-        new = made("two").digest[:12]
-        words = [sys.executable, "-c", CRASH, str(state), str(limit), str(errno)]
-        ran = subprocess.run(
-            [*words, str(Path(__file__).parent)], check=False, capture_output=True, text=True
-        )
-        finished = ran.returncode == 0
-        if errno and not finished:
-            assert "HostError: cannot " in ran.stderr
-            assert str(state) in ran.stderr.splitlines()[-1]
-        now = kept.current()
-        assert now in (old, new)
-        stored = kept.load(now)
-        assert stored is not None
-        assert stored.drifted == ()
-        kept.commit(kept.stage(made("two")))
-        assert kept.current() == new
-    assert limit > 14
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, needs root")
 def test_a_full_disk_is_named_and_the_old_generation_serves(tmp_path: Path):
     """ENOSPC on a real, full file system: which path, what to do, nothing changed."""
