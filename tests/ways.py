@@ -18,6 +18,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -33,6 +34,7 @@ LANES = [name for name in lanes.names() if EVERY or name == "debian13"] or ["hos
 ONE = ("kind: pbx,", 'kind: pbx, numbers: ["+4930"],')
 OTHER = ("kind: pbx,", 'kind: pbx, numbers: ["+4940"],')
 _FILE = re.compile(r"generations/NAME/[^/>\" ]+/[^>\" ]+")
+_TODAY = int(time.time() // 86400)
 _EACH = 8
 """Of states that hold an unfinished folder `make test` judges one in so many."""
 TABLE = "route"
@@ -209,15 +211,18 @@ class Proof:
                 self.hit_and_tell(point, errno)
 
     def in_turn(self, points: list[faults.Point]) -> list[faults.Point]:
-        """Of an exchange the question or the answer; of a generation's file one call."""
+        """Of an exchange the question or the answer; of a generation's file one call.
+
+        And of these each day another third of the files' and half of the exchanges.
+        """
         if self.kind == "file":
-            return _one_of_each_file(points)
+            return _one_of_each_file(points)[_TODAY % 3 :: 3]
         kept, lost = [], False
         for question, answer in itertools.pairwise(points):
             if question.call in faults.QUESTIONS and answer.call in faults.ANSWERS:
                 kept.append(answer if lost else question)
                 lost = not lost
-        return kept
+        return kept[_TODAY % 2 :: 2]
 
     def hit_and_tell(self, point: faults.Point, errno: str) -> None:
         """One fault at one point; what is broken is told at once."""
