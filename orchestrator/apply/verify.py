@@ -25,6 +25,7 @@ _BUDGET = 20.0
 """Seconds after which nobody else is asked: names that cannot be looked up take their time."""
 _MARGIN = 0.3
 _POLL = 0.03
+_LONGEST_POLL = 0.3
 
 _STARTS = frozenset({plan.Kind.START_KAMAILIO, plan.Kind.RESTART_KAMAILIO})
 
@@ -135,6 +136,7 @@ class Asking:
         self._seconds = wanted.answer_seconds(generation)
         self._call_ids: dict[wanted.Probe, str] = {}
         self._ends: dict[wanted.Probe, float] = {}
+        self._pause = _POLL
         self._answers = kamailio.options_answers(machine.rpc)
         if self._answers is not None:
             self._begin(probes)
@@ -167,7 +169,8 @@ class Asking:
         while call_id not in self._answers and time.monotonic() < self._ends[probe]:
             self._answers = kamailio.options_answers(self._machine.rpc) or {}
             if call_id not in self._answers:
-                time.sleep(_POLL)
+                time.sleep(self._pause)
+                self._pause = min(self._pause * 1.5, _LONGEST_POLL)
         return self._answers.get(call_id), f"{probe.uri} did not answer OPTIONS"
 
 
