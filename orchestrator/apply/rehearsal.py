@@ -75,7 +75,9 @@ def ask_around(site: model.Site, machine: observe.Machine) -> tuple[tuple[str, .
         wrong.append(f"the certificate expired on {held.not_after:%Y-%m-%d}")
     if not seen.observed.kamailio.answering:
         return tuple(wrong), False
-    for probe in wanted.probes(seen.generation):
-        code, why = verify.ask(machine, seen.generation, probe)
+    probes = wanted.probes(seen.generation)
+    asking = verify.Asking(machine, seen.generation, probes)
+    for probe in probes:
+        code, why = asking.answer(probe)
         wrong += [] if code is not None else [why]
     return tuple(wrong), True

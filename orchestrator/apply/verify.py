@@ -162,7 +162,7 @@ class Asking:
     def answer(self, probe: wanted.Probe) -> tuple[int | None, str]:
         """The code of the answer, waited for; else None, and what to say about the silence."""
         if self._answers is None:
-            return ask(self._machine, self._generation, probe)
+            return _ask(self._machine, self._generation, probe)
         call_id = self._call_ids.get(probe)
         if call_id is None:
             return None, f"OPTIONS to {probe.uri} could not be sent in time"
@@ -174,7 +174,7 @@ class Asking:
         return self._answers.get(call_id), f"{probe.uri} did not answer OPTIONS"
 
 
-def ask(
+def _ask(
     machine: observe.Machine, generation: generations.Generation, probe: wanted.Probe
 ) -> tuple[int | None, str]:
     """The code of the answer; else None, and what to say about the silence."""
