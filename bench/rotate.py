@@ -6,7 +6,7 @@ installs one new certificate after the other meanwhile. Runs on the engines of D
 (`make engines`); the whole takes less than eight minutes, `--quick` half a minute.
 
 Exit code 1: a handshake or a call failed, an apply did, or a connection kept an old certificate
-for longer than it may.
+for longer than Microsoft's OPTIONS are apart.
 """
 
 from __future__ import annotations
@@ -69,7 +69,6 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--control", type=float, help="seconds without a rotation (30)")
     parser.add_argument("--connections", type=int, help="dialled by Microsoft (12)")
     parser.add_argument("--interval", type=int, help="seconds between OPTIONS (10)")
-    parser.add_argument("--late", type=float, default=8, help="seconds beyond an interval (8)")
     given = parser.parse_args()
     for name, value in (QUICK if given.quick else FULL).items():
         if getattr(given, name) is None:
@@ -116,7 +115,6 @@ def plan_of(given: argparse.Namespace) -> dict:
         "ring": 0.3,
         "period": 10,
         "gap": 60,
-        "late": given.late,
         "proxies": {
             "names": ground.TEAMS,
             "connections": given.connections,

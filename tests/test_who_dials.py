@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ import lanes
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from orchestrator.engines import kamailio_rpc
+from orchestrator.engines import kamailio_rpc, kamailio_tls
 
 pytestmark = [pytest.mark.engine]
 
@@ -200,22 +201,44 @@ def test_options_are_answered_while_no_trunk_is(machine):
 
 
 def test_no_connection_goes_on_with_the_certificate_of_before(machine):
-    """TLS-7: one that Microsoft dialled, and those that we dialled, end after the next OPTIONS."""
-    file = machine.folder / "rotated"
-    held = machine.start(*words(machine, UNNAMED, "peer", hold=str(file)))
-    assert held.stdout
-    assert held.stdout.readline() == b"held\n"
+    """TLS-7: one that Microsoft dialled and those that we dialled end by themselves."""
+    rpc = kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
+    held = hold(machine)
+    before = kamailio_tls.connections(rpc)
+    assert {(each.peer, each.dialled) for each in before} >= {
+        (UNNAMED, False),
+        *((address, True) for address in ground.TEAMS),
+    }
     machine.write_pair("sbc", "*.example.com", number=3)
     steps = machine.apply("--output", "json").stdout
-    file.touch()
-    told = json.loads(held.stdout.read())
-    assert told["status"] == 200
-    assert told["ended"]
+
     if "reload-tls" in steps:
-        assert told["again"] == 200
-        for address in (UNNAMED, *ground.TEAMS):
-            assert f"retired: the connection with {address} shows" in log_of(machine)
+        ids = {each.id for each in before}
+        machine.wait_until(
+            lambda: not ids & {each.id for each in kamailio_tls.connections(rpc)}, seconds=5
+        )
     else:
         # Kamailio before 6.0 was restarted, and a new one has no connection of before.
         assert "restart-kamailio" in steps
+    assert json.loads(held.stdout.read())["ended"]
     assert dial(machine)["status"] == 200
+
+
+def test_options_find_a_connection_with_the_certificate_of_before(machine):
+    """TLS-7: one that was in the middle of its handshake when the others were retired."""
+    rpc = kamailio_rpc.Rpc(machine.run_dir / "kamailio/kamailio.sock", machine.run_dir)
+    rpc.call("pv.shvSet", "certificate", "str", "another")
+    try:
+        assert json.loads(hold(machine).stdout.read())["ended"]
+        assert f"retired: the connection with {UNNAMED} shows" in log_of(machine)
+    finally:
+        rpc.call("pv.shvSet", "certificate", "str", "")
+    assert dial(machine)["status"] == 200
+
+
+def hold(machine: ground.Ground) -> subprocess.Popen[bytes]:
+    """Microsoft's connection that was answered once and says nothing more."""
+    held = machine.start(*words(machine, UNNAMED, "peer", hold=True))
+    assert held.stdout
+    assert held.stdout.readline() == b"held\n"
+    return held

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.engines import certificate, kamailio, kamailio_load, kamailio_uac
+from orchestrator.engines import certificate, kamailio, kamailio_load, kamailio_tls, kamailio_uac
 from orchestrator.host import notes
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
@@ -199,7 +199,7 @@ class Change:
         elif step.kind is plan.Kind.RELOAD_REGISTRATIONS:
             kamailio_uac.set_all(rpc, wanted.registrations(self._generation))
         else:
-            kamailio.reload_tls(rpc, self._digest_of_leaf())
+            kamailio_tls.reload_tls(rpc, self._digest_of_leaf())
         loaded[step.path] = self._generation.file(step.path).digest
         notes.write_loaded(self._machine.run, loaded.items())
 

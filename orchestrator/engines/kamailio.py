@@ -203,19 +203,6 @@ def reload_addresses(rpc: kamailio_rpc.Rpc) -> None:
     rpc.call("permissions.addressReload")
 
 
-def reload_tls(rpc: kamailio_rpc.Rpc, leaf: str) -> None:
-    """Read TLS profiles and certificates again; never on Kamailio < 6.0.
-
-    A connection that shows another certificate ends soon after the next OPTIONS on it (TLS-7).
-
-    Args:
-        rpc: Kamailio.
-        leaf: SHA-256 of the certificate that is served from now on, as PEM text; in hex.
-    """
-    rpc.call("tls.reload")
-    rpc.call("pv.shvSet", "certificate", "str", leaf)
-
-
 def take_no_calls(rpc: kamailio_rpc.Rpc, seconds: int) -> None:
     """Have it refuse new calls from now on for *seconds*, 60 at most; 0: take them again.
 

@@ -66,10 +66,13 @@ ALLOWED = RELOADS | {
     "htable.dump",
     "htable.get",
     "htable.listTables",
+    "htable.seti",
+    "htable.sets",
     "htable.stats",
     "permissions.addressDump",
     "permissions.subnetDump",
     "pkg.stats",
+    "pv.shvGet",
     "pv.shvSet",
     "rtpengine.show",
     "stats.get_statistics",
@@ -94,6 +97,7 @@ _GROWING = frozenset(
         "htable.dump",
         "permissions.addressDump",
         "permissions.subnetDump",
+        "tls.list",
         "uac.reg_dump",
     }
 )

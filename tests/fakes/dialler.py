@@ -5,9 +5,9 @@
 CALL is JSON: ``source`` (address), ``port`` (of ours, or 0), ``target`` (address), ``chain`` and
 ``key`` (files, or empty for no certificate), ``ciphers`` (OpenSSL's words, or empty), ``versions``
 (lowest and highest, such as ``["TLSv1_2", "TLSv1_2"]``). JSON comes out: ``status`` (0 when the
-connection ended without an answer), ``version``, ``cipher`` and ``failure``. With ``hold``, the
-name of a file, it says so when it was answered, waits for that file, asks once more, and waits at
-most 20 seconds for the end of the connection: ``again`` is the second status, ``ended`` the end.
+connection ended without an answer), ``version``, ``cipher`` and ``failure``. With ``hold`` it
+says so when it was answered and waits, silent, for the end of the connection, 20 seconds at most:
+``ended`` is whether it came.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import json
 import socket
 import ssl
 import sys
-import time
 import warnings
-from pathlib import Path
 
 warnings.simplefilter("ignore")  # old versions of TLS are asked for on purpose
 
@@ -47,29 +45,21 @@ def options(source: str, port: int) -> bytes:
     ).encode()
 
 
-def hold(wire: ssl.SSLSocket, file: Path) -> dict:
+def hold(wire: ssl.SSLSocket) -> bool:
+    """Say nothing more; whether the other side ends the connection."""
     sys.stdout.write("held\n")
     sys.stdout.flush()
-    while not file.exists():
-        time.sleep(0.05)
     wire.settimeout(20)
-    told = {"again": 0, "ended": False}
     try:
-        wire.sendall(options(*wire.getsockname()).replace(b"CSeq: 1", b"CSeq: 2"))
-        if words := wire.recv(4096).split():
-            told["again"] = int(words[1])
-            told["ended"] = wire.recv(4096) == b""
-        else:
-            told["ended"] = True
+        return wire.recv(4096) == b""
     except TimeoutError:
-        pass
+        return False
     except OSError:
-        told["ended"] = True
-    return told
+        return True
 
 
 def dial(call: dict) -> dict:
-    told = {"status": 0, "version": "", "cipher": "", "failure": ""}
+    told: dict = {"status": 0, "version": "", "cipher": "", "failure": ""}
     try:
         plain = socket.create_connection(
             (call["target"], 5061), timeout=4, source_address=(call["source"], call["port"])
@@ -80,7 +70,7 @@ def dial(call: dict) -> dict:
             words = wire.recv(4096).split()
             told["status"] = int(words[1]) if words else 0
             if call.get("hold"):
-                told |= hold(wire, Path(call["hold"]))
+                told["ended"] = hold(wire)
     except OSError as failure:
         told["failure"] = str(failure)
     return told
