@@ -9,6 +9,8 @@ from orchestrator.lab.scenarios import openings
 
 _FORGOTTEN = 10.0
 """Seconds after a 200 in which it is repeated, and the SBC has forgotten the transaction."""
+_LOST = 1.0
+"""Seconds in which whatever comes is lost; the SBC waits three for an answer."""
 _TIMER = (("Session-Expires", "90;refresher=uas"), ("Min-SE", "90"), ("Supported", "timer"))
 
 
@@ -50,6 +52,26 @@ async def ack_is_lost(told: story.Story) -> str:
     await told.talk()
     await openings.hang_up(caller, callee)
     return "the second ACK arrived, audio both ways"
+
+
+async def lost_with_the_connection(told: story.Story) -> str:
+    """What the PBX sends in a call is lost on the way to Teams; it goes once more (TLS-8)."""
+    caller, callee = await openings.teams_to_pbx(told)
+    await told.connect(caller, callee)
+    await told.still_heard()
+    async with told.lab.teams.mute():
+        refreshing = asyncio.create_task(callee.refresh())
+        await told.wait(_LOST)
+    answer = await refreshing
+    if answer.status != 200:
+        raise story.Failed(f"the re-INVITE was answered by {answer.start_line}")
+    await told.talk()
+    await told.wait(_LOST / 2)
+    async with told.lab.teams.mute():
+        ending = asyncio.create_task(openings.hang_up(callee, caller))
+        await told.wait(_LOST)
+    await ending
+    return "a re-INVITE and a BYE were lost and arrived at the second try"
 
 
 async def invite_again(told: story.Story) -> str:
@@ -136,6 +158,9 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     ),
     story.Scenario("timer-pbx", "the PBX wants a session timer", ("SIG-29",), timers_of_the_pbx),
     story.Scenario("ack-lost", "an ACK is lost", ("SIG-9",), ack_is_lost),
+    story.Scenario(
+        "lost", "requests are lost with a connection", ("TLS-8",), lost_with_the_connection
+    ),
     story.Scenario("invite-again", "the INVITE comes twice", ("SIG-27", "SIG-33"), invite_again),
     story.Scenario("cancel-crosses", "CANCEL crosses 200", ("SIG-9",), cancel_crosses_answer),
     story.Scenario("bye-crosses", "both hang up at once", ("SIG-36",), others_hang_up),
