@@ -69,6 +69,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--control", type=float, help="seconds without a rotation (30)")
     parser.add_argument("--connections", type=int, help="dialled by Microsoft (12)")
     parser.add_argument("--interval", type=int, help="seconds between OPTIONS (10)")
+    parser.add_argument("--late", type=float, default=0, help="seconds beyond an interval (0)")
     given = parser.parse_args()
     for name, value in (QUICK if given.quick else FULL).items():
         if getattr(given, name) is None:
@@ -115,6 +116,7 @@ def plan_of(given: argparse.Namespace) -> dict:
         "ring": 0.3,
         "period": 10,
         "gap": 60,
+        "late": given.late,
         "proxies": {
             "names": ground.TEAMS,
             "connections": given.connections,

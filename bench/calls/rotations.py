@@ -107,7 +107,7 @@ def faults(found: dict) -> list[str]:
         wrong.append(f"{over} of {calls} standing calls ended as they should")
     if found["short_left"]:
         wrong.append(f"{found['short_left']} calls never ended")
-    allowed = found["plan"]["proxies"]["interval"]
+    allowed = found["plan"]["proxies"]["interval"] + found["plan"]["late"]
     if late := [seconds for seconds in old_for(found) if seconds > allowed]:
         wrong.append(f"{len(late)} connections kept an old certificate, up to {late[-1]:.1f} s")
     if count := left(found):
