@@ -25,6 +25,7 @@ _NAMED: tuple[tuple[Path, str], ...] = (
     (("trunks",), "trunk"),
     (("phones", "users"), "phone"),
     (("routes",), "route"),
+    (("tenants",), "tenant"),
 )
 
 
@@ -72,7 +73,7 @@ def as_tree(site: model.Site, *, whole: bool = False) -> dict[str, object]:
 
 
 def find_changes(before: model.Site | None, after: model.Site) -> tuple[Change, ...]:
-    """Every thing that is different, parts first, then trunks, phones and routes by name."""
+    """Every thing that is different, parts first, then what has a name."""
     old = as_tree(before, whole=True) if before is not None else {}
     new = as_tree(after, whole=before is not None)
     found = list(_parts(old, new))

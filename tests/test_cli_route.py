@@ -60,7 +60,7 @@ def test_programs_get_the_same(say):
     """One object whose keys stay: who decided and where it stands, the targets, the others."""
     told = explained(say, "site.yaml", "--from", "colt", "--to", "+493055520")
     assert list(told)[5:] == [
-        *("from", "to", "number", "decided_by", "emergency", "targets", "left_out"),
+        *("from", "to", "number", "decided_by", "tenant", "emergency", "targets", "left_out"),
         *("when_all_fail", "passed_over"),
     ]
     assert told["kind"] == "route-explain"

@@ -35,8 +35,11 @@ def command() -> None:
     help="Who calls: teams, phone, phone:USER or the name of a trunk.",
 )
 @click.option("--to", "dialled", required=True, metavar="NUMBER", help="What is dialled.")
+@click.option("--tenant", metavar="NAME", default="", help="Of a call from Teams: whose it is.")
 @click.pass_obj
-def explain_call(options: settings.Settings, site: str, source: str, dialled: str) -> None:
+def explain_call(
+    options: settings.Settings, site: str, source: str, dialled: str, tenant: str
+) -> None:
     """Say where a call through the site in the file SITE (- is standard input) goes, and why.
 
     The answer comes from the same rows that Kamailio walks for each call.
@@ -51,7 +54,8 @@ def explain_call(options: settings.Settings, site: str, source: str, dialled: st
             f"{dialled!r} cannot be dialled",
             hint="a number is written without blanks: +493055500; a SIP user name is possible too",
         )
-    told = explain.explain(wanted, party, dialled)
+    _check_tenant(wanted, party, tenant)
+    told = explain.explain(wanted, party, dialled, tenant=tenant)
     voice = options.console()
     voice.result("route-explain", _text(told, wanted, places), _fields(told, wanted, places))
 
@@ -88,12 +92,35 @@ def _party(site: model.Site, text: str) -> str:
     raise errors.UsageError(what, hint=hint)
 
 
+def _check_tenant(site: model.Site, party: str, tenant: str) -> None:
+    """Complain unless a tenant is named where one is needed, and nowhere else.
+
+    Raises:
+        errors.UsageError: It does not fit the site or the call.
+    """
+    if tenant and (party != "teams" or not site.tenants):
+        raise errors.UsageError(
+            "--tenant is for calls from Teams in a site with tenants",
+            hint="whose call another one is follows from the number it is for",
+        )
+    if tenant in site.tenants or (party != "teams" or not site.tenants):
+        return
+    known = list(site.tenants)
+    meant = difflib.get_close_matches(tenant, known, n=1)
+    few = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+    raise errors.UsageError(
+        f"there is no tenant {tenant}" if tenant else "--tenant is missing: whose call it is",
+        hint=f"did you mean {meant[0]}?" if meant else f"there are {few}",
+    )
+
+
 # -- for humans -------------------------------------------------------------------------------
 
 
 def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap) -> str:
     means = f", which is {told.number}" if told.number != told.dialled else ""
-    lines = [f"{told.source} dials {told.dialled}{means}"]
+    whose = f", a call of {told.tenant}" if told.tenant else ""
+    lines = [f"{told.source} dials {told.dialled}{means}{whose}"]
     if told.rule is None:
         lines.append("  takes    no route")
     else:
@@ -110,7 +137,7 @@ def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap
         if not is_last:
             lines.append(f"           next on {_codes(step)}")
     lines += [
-        f"           {party} is left out, because the call comes from there"
+        f"           {party} is left out, because {_why_left_out(told, party)}"
         for party in told.left_out
     ]
     lines.append(f"  else     {told.source} gets {told.answer}: {told.answer_why}")
@@ -120,6 +147,12 @@ def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap
         for passed in told.passed
     ]
     return "\n".join(lines)
+
+
+def _why_left_out(told: explaining.Explanation, party: str) -> str:
+    if party == told.source:
+        return "the call comes from there"
+    return "the call is no tenant's" if party == "teams" else "it is another tenant's own"
 
 
 def _rule_name(rule: routes.Rule) -> str:
@@ -180,6 +213,7 @@ def _fields(
         "to": told.dialled,
         "number": told.number,
         "decided_by": _rule_fields(rule, places) if rule else None,
+        "tenant": told.tenant or None,
         "emergency": told.decision.emergency,
         "targets": [_target_fields(step, site, told, places) for step in told.decision.steps],
         "left_out": list(told.left_out),

@@ -193,6 +193,22 @@ ACME_MANAGEMENT = ("127.0.0.1", 15000)
 
 # --- numbers ---------------------------------------------------------------------------------
 
+CONTOSO = "contoso.sbc.example.com"
+CONTOSO_NUMBER = "+493055560"
+FABRIKAM = "fabrikam.sbc.example.com"
+FABRIKAM_NUMBER = "+493055570"
+ADATUM = "adatum.sbc.example.com"
+ADATUM_NUMBER = "+493055580"
+NORTHWIND = "northwind.sbc.example.com"
+NORTHWIND_NUMBER = "+493055590"
+"""Customers whose tenants share the SBC of example 09, and a user in each of them."""
+
+NOBODY = "nobody.sbc.example.com"
+"""A name below the provider's that no customer has."""
+
+EXTENSION = "100"
+"""A telephone at contoso's PBX, and another one at fabrikam's."""
+
 TEAMS_NUMBER = "+493055510"
 """A user of Teams; no trunk and no phone serves it, so the SBC sends it to Teams."""
 
@@ -245,6 +261,7 @@ PLACES: tuple[Place, ...] = (
 
 HOSTS: dict[str, str] = {
     SBC_FQDN: SBC_PUBLIC,
+    **dict.fromkeys((CONTOSO, FABRIKAM, ADATUM, NORTHWIND, NOBODY), SBC_PUBLIC),
     ACME_HOST: ACME_ADDRESS,
     SECURE_HOST: SECURE_ADDRESS,
     REGISTRAR_REALM: REGISTRAR_ADDRESS,

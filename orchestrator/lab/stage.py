@@ -215,6 +215,12 @@ def _teams(ground: Ground, log: agent.Log) -> teams.Teams:
         identity=ground.microsoft,
         context=CONTEXT,
         spare=addresses.TEAMS_SPARE,
+        tenants={
+            addresses.CONTOSO: (addresses.CONTOSO_NUMBER,),
+            addresses.FABRIKAM: (addresses.FABRIKAM_NUMBER,),
+            addresses.ADATUM: (addresses.ADATUM_NUMBER,),
+            addresses.NORTHWIND: (addresses.NORTHWIND_NUMBER,),
+        },
     )
     return teams.Teams(settings, _within(ground.sockets, addresses.Namespace.TEAMS), log)
 

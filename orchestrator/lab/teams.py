@@ -21,14 +21,15 @@ from orchestrator.lab import (
     endpoint,
     evidence,
     hold,
-    journal,
     leg,
     media,
+    memory,
     moods,
     offers,
     refer,
     regions,
     rules,
+    tenancy,
     tls,
     transaction,
     transport,
@@ -57,6 +58,7 @@ class Settings:
         context: The SBC as the tenant configured it.
         regions: Its datacentres, in the order of its names.
         spare: One more address it listens at, which none of its names leads to; or nothing.
+        tenants: The derived trunks of a carrier, and whose numbers are behind each.
     """
 
     hosts: Mapping[str, str]
@@ -67,58 +69,19 @@ class Settings:
     context: evidence.Context
     regions: tuple[regions.Region, ...] = regions.ALL
     spare: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """OPTIONS that passed: to or from which of Microsoft's names, and how it was answered."""
-
-    host: str
-    status: int
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class _Known:
-    """What Microsoft remembers of one Call-ID."""
-
-    call: call.Call
-    contact: str
-    routes: tuple[str, ...]
-    offer: bytes = b""
-    earlier: bytes = b""
-    tag: str = ""
-    number: int = 0
-    transfers: tuple[tuple[str, str], ...] = ()
-
-    def learn(self, parsed: message.Request | message.Response) -> None:
-        """Remember what the next message is compared with."""
-        self.earlier = bodies.sdp_of(parsed) or self.earlier
-        if isinstance(parsed, message.Request) and parsed.to.tag is not None:
-            self.number = max(self.number, parsed.cseq.number)
-        if isinstance(parsed, message.Response) and parsed.cseq.method == "INVITE":
-            shown = parsed.to.tag if 100 < parsed.status < 300 else None
-            self.tag = self.tag or shown or ""
-
-
-@dataclass(slots=True)
-class _Books:
-    """What happened so far."""
-
-    broken: journal.Journal[evidence.Broken] = field(default_factory=journal.Journal)
-    came: journal.Journal[Ping] = field(default_factory=journal.Journal)
-    sent: journal.Journal[Ping] = field(default_factory=journal.Journal)
+    tenants: tenancy.Tenants = field(default_factory=dict)
 
 
 class Teams(moods.Fillable):
     """Microsoft's side of a trunk; make it inside a running event loop."""
 
     def __init__(self, settings: Settings, sockets: transport.Sockets, log: agent.Log) -> None:
-        self.books = _Books()
+        self.books = memory.Books()
         self._settings = settings
         self._sockets = sockets
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, memory.Known] = {}
         self._transfers: tuple[tuple[str, str], ...] = ()
+        self._moved: dict[str, str] = {}
         self._agent = agent.Agent(_profile(settings), sockets, hooks=self, log=log)
 
     async def open(self) -> None:
@@ -136,7 +99,13 @@ class Teams(moods.Fillable):
         await self._agent.close()
 
     async def dial(
-        self, number: str, *, caller: str, wishes: leg.Wishes = leg.USUAL, source: str = ""
+        self,
+        number: str,
+        *,
+        caller: str,
+        wishes: leg.Wishes = leg.USUAL,
+        source: str = "",
+        fqdn: str = "",
     ) -> leg.OutgoingLeg:
         """Call a number behind the SBC as Teams does (SIG-20, MED-17).
 
@@ -145,6 +114,7 @@ class Teams(moods.Fillable):
             caller: The number of the Teams user, or a user and a host of its own.
             wishes: What is not as usual about it.
             source: The address of ours to call from; it stands for its region (EP-5).
+            fqdn: The trunk that the tenant's voice route names; by default the carrier's own.
         """
         stream = self._stream(wishes.media_port)
         if wishes.first_sequence is not None:
@@ -152,7 +122,7 @@ class Teams(moods.Fillable):
         offer = (wishes.offer or _offer)(offers.Place(*stream.address))
         named = caller if "@" in caller else f"{caller}@{next(iter(self._settings.hosts))}:5061"
         context = self._settings.context
-        at = f"{context.fqdn}:{context.port}"
+        at = f"{fqdn or context.fqdn}:{context.port}"
         region = self._region_at(source or self._agent.profile.address)
         own, route = region.contact(), region.route
         usual = (*_invite_headers(), ("Record-Route", f"<{route}>"), ("Contact", f"<{own}>"))
@@ -169,7 +139,7 @@ class Teams(moods.Fillable):
         )
         outgoing = call.OutgoingCall(self._agent, invite, f"sip:{at}", None)
         outgoing.allow, outgoing.source = ALLOW, source
-        self._known[invite.call_id] = _Known(outgoing, own, (route,), offer=offer)
+        self._known[invite.call_id] = memory.Known(outgoing, own, (route,), offer=offer, fqdn=fqdn)
         try:
             await outgoing.start()
         except OSError:
@@ -186,7 +156,13 @@ class Teams(moods.Fillable):
         incoming.front = (("Record-Route", f"<{route}>"),)
         incoming.allow = ALLOW
         offer = bodies.sdp_of(incoming.invite)
-        self._known[incoming.invite.call_id] = _Known(incoming, own, (route,), earlier=offer)
+        self._known[incoming.invite.call_id] = memory.Known(
+            incoming,
+            own,
+            (route,),
+            earlier=offer,
+            fqdn=self._trunk_of(incoming.invite),
+        )
         self._agent.spawn(self._watch_ack(incoming))
         return leg.IncomingLeg(
             incoming,
@@ -211,7 +187,9 @@ class Teams(moods.Fillable):
         """
         asked = (target.refer_to, target.referred_by)
         self._transfers += (asked,)
-        self._known[known.call.invite.call_id].transfers += (asked,)
+        told = self._known[known.call.invite.call_id]
+        told.transfers += (asked,)
+        self._moved[target.refer_to] = told.fqdn
         addresses = tuple(self._settings.hosts.values())
         return await refer.transfer(
             known, target, source=source or addresses[1 % len(addresses)], fresh=True
@@ -256,6 +234,8 @@ class Teams(moods.Fillable):
                 number=known.number,
                 transferring=bool(known.transfers),
             )
+        name = known.fqdn if known else self._trunk_of(parsed)
+        context = replace(context, fqdn=name or context.fqdn)
         for broken in rules.check(parsed, context):
             self.books.broken.add(broken)
         if known is not None:
@@ -277,7 +257,7 @@ class Teams(moods.Fillable):
             headers = (("Reason", reason), ("Server", PRODUCT))
         tag = secrets.token_hex(4)
         server.respond(build.response(server.request, status, tag=tag, extra=headers))
-        self.books.came.add(Ping(host, status))
+        self.books.came.add(memory.Ping(host, status))
         if status == 200 and server.request.contacts:
             contact = uri.parse_uri(server.request.contacts[0].uri)
             self._agent.spawn(self._ping(host, contact))
@@ -325,7 +305,7 @@ class Teams(moods.Fillable):
         began = loop.time()
         client = await self._agent.send_request(request, f"sip:{at}", source=source, fresh=True)
         answer = await client.final(call.WITHIN)
-        self.books.sent.add(Ping(host, answer.status, loop.time() - began))
+        self.books.sent.add(memory.Ping(host, answer.status, loop.time() - began))
 
     async def _watch_ack(self, incoming: call.IncomingCall) -> None:
         await incoming.server.finished.wait()
@@ -338,6 +318,11 @@ class Teams(moods.Fillable):
             late = f"no ACK for Teams' 200 within {ACK_WITHIN:g} s: Teams hangs up (1106)"
             self.books.broken.add(evidence.Broken("SIG-9", late))
             await incoming.hang_up()
+
+    def _trunk_of(self, parsed: message.Request | message.Response) -> str:
+        """The derived trunk by which a call that begins must come; empty for the carrier's."""
+        target = parsed.target if isinstance(parsed, message.Request) else ""
+        return self._moved.get(target) or tenancy.expected_name(parsed, self._settings.tenants)
 
     def _region_at(self, address: str) -> regions.Region:
         """The region behind one of our addresses; the first one behind the spare address."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.render import numbers
+from orchestrator.render import hosting, numbers
 from orchestrator.render import routes as tables
 from orchestrator.site import model, routes
 
@@ -35,6 +35,7 @@ class Explanation:
         passed: The rules for this number that did not decide, those that came closest first.
         answer: What the caller gets when every target fails.
         answer_why: In words.
+        tenant: The name of the tenant whose call it is; empty when it is nobody's.
     """
 
     source: str
@@ -46,22 +47,27 @@ class Explanation:
     passed: tuple[Passed, ...]
     answer: int
     answer_why: str
+    tenant: str = ""
 
 
-def explain(site: model.Site, source: str, dialled: str) -> Explanation:
+def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") -> Explanation:
     """Say where a call of *source* to *dialled* goes.
 
     Args:
         site: The site.
         source: A party: ``teams``, ``phone`` or the name of a trunk.
         dialled: The user part of the request URI: a number or a name.
+        tenant: Of a call from Teams, the tenant that makes it.
     """
     number = numbers.read(dialled, numbers.of_party(site, source)).number
-    decision = tables.decide(tables.compile_site(site), source, number)
+    fqdn, decision = _decide(site, source, number, tenant)
     rules = routes.rules_of(site)
+    if tenant and source == routes.TEAMS and (own := routes.own_rule(site, tenant)):
+        rules = (own, *rules)
     fitting = routes.fitting(rules, source, number)
     winner = fitting[0] if fitting else None
-    back = [hop.party for hop in winner.hops if not hop.serves(source)] if winner else []
+    asked = [step.party for step in decision.steps]
+    back = [hop.party for hop in winner.hops if hop.party not in asked] if winner else []
     # What phones and trunks imply for other callers says nothing about this one.
     others = [
         rule
@@ -75,6 +81,8 @@ def explain(site: model.Site, source: str, dialled: str) -> Explanation:
         Passed(rule, _why_not(rule, source)) for rule in sorted(others, key=lambda each: each.rank)
     ]
     answer, why = _answer(site, decision, source, number)
+    if "teams" in back and site.tenants and not fqdn and not asked:
+        answer, why = 404, "no tenant that calls from there reach has this number"
     return Explanation(
         source=source,
         dialled=dialled,
@@ -85,7 +93,20 @@ def explain(site: model.Site, source: str, dialled: str) -> Explanation:
         passed=tuple(passed),
         answer=answer,
         answer_why=why,
+        tenant=fqdn,
     )
+
+
+def _decide(
+    site: model.Site, source: str, number: str, tenant: str
+) -> tuple[str, tables.Decision]:
+    """Whose call it is, and what the tables say of it."""
+    table = tables.compile_site(site)
+    if not site.tenants:
+        return "", tables.decide(table, source, number)
+    name = site.tenants[tenant].fqdn if tenant else ""
+    verdict = hosting.Hosted(site).decide(table, hosting.Call(source, number, name))
+    return verdict.fqdn, verdict.decision
 
 
 def phone_with(site: model.Site, number: str) -> str | None:
@@ -98,6 +119,8 @@ def phone_with(site: model.Site, number: str) -> str | None:
 
 def _why_later(winner: routes.Rule, rule: routes.Rule) -> str:
     """The first difference that counts (docs/guide/routes.md)."""
+    if winner.own:
+        return "the tenant has trunks of its own"
     if winner.is_route != rule.is_route:
         return "routes come before what phones and trunks imply"
     mine, other = winner.match, rule.match

@@ -106,10 +106,11 @@ def compile_site(site: model.Site) -> RouteTable:
     for rule in rules:
         if not rule.sources:
             _leave_out(rule, rows)
+    ways = {rule.name: rule.hops for rule in rules} | dict(routes.own_ways(site))
     targets = {
-        f"{rule.name}/{place}": _target(hop)
-        for rule in rules
-        for place, hop in enumerate(rule.hops)
+        f"{name}/{place}": _target(hop)
+        for name, hops in ways.items()
+        for place, hop in enumerate(hops)
     }
     return RouteTable(
         route={key: _join(rows[key]) for key in sorted(rows)},
@@ -179,16 +180,19 @@ def _target(hop: routes.Hop) -> str:
 # -- walk -------------------------------------------------------------------------------------
 
 
-def decide(table: RouteTable, source: str, number: str) -> Decision:
+def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Decision:
     """What the script decides for a call.
 
     Args:
         table: The rows Kamailio holds.
         source: The party that calls: ``teams``, ``phone`` or the name of a trunk.
         number: The user part of the request URI; a name is allowed.
+        own: The way to the caller's own trunks, before every route but those for emergencies.
     """
     implied = ("", "")
     for key in () if number.lower().startswith(routes.TRANSFER) else _keys_for(number):
+        if own and not key.startswith("e"):
+            return _decision(table, source, own, own)
         row = _split(table.route.get(key, ""))
         name = row.get(source) or row.get(ANY, "")
         if name not in ("", NOTHING):
@@ -202,12 +206,17 @@ def decide(table: RouteTable, source: str, number: str) -> Decision:
 def _keys_for(number: str) -> Iterable[str]:
     """The keys to look at, in their order; twice the number of digits and three more at most."""
     yield f"e{number}"
+    yield from keys_below(number)
+    yield "*"
+
+
+def keys_below(number: str) -> Iterable[str]:
+    """Those of one number, ranges and prefixes, the most precise first."""
     yield f"={number}"
     beginnings = [number[:length] for length in range(min(len(number), LONGEST), 0, -1)]
     if _NUMBER.fullmatch(number):
         yield from (f"r{len(number)}/{part}" for part in beginnings)
     yield from (f"p{part}" for part in beginnings)
-    yield "*"
 
 
 def _decision(table: RouteTable, source: str, name: str, key: str) -> Decision:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.render import accounts, tables
-from orchestrator.site import callers, microsoft, model
+from orchestrator.site import callers, microsoft, model, routes
 
 TEAMS = "teams"
 """The party behind Microsoft's names."""
@@ -135,13 +135,17 @@ def party_table(site: model.Site) -> tables.Table:
 
 def trunk_table(site: model.Site) -> tables.Table:
     """The table ``trunk``: name -> what routing asks about it, as a string of parameters."""
-    sets = trunk_sets(site.trunks)
+    sets, owned = trunk_sets(site.trunks), routes.own_trunks(site)
     return tables.table(
-        "trunk", {name: _trunk_params(trunk, sets[name]) for name, trunk in site.trunks.items()}
+        "trunk",
+        {
+            name: _trunk_params(trunk, sets[name], own=name in owned)
+            for name, trunk in site.trunks.items()
+        },
     )
 
 
-def _trunk_params(trunk: model.Trunk, number: int) -> str:
+def _trunk_params(trunk: model.Trunk, number: int, *, own: bool) -> str:
     values = [
         ("set", str(number)),
         ("kind", trunk.kind),
@@ -152,6 +156,9 @@ def _trunk_params(trunk: model.Trunk, number: int) -> str:
     if any(gateway.weight for gateway in trunk.gateways):
         # Of the dispatcher's ways of choosing: by weights relative to those that answer.
         values.append(("alg", "11"))
+    if own:
+        # Of the tenants that list it, and closed to all others.
+        values.append(("own", "1"))
     if trunk.srtp:
         values.append(("srtp", "1"))
     if trunk.hold_music:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.render import accounts, routes, tables, trunks, units
+from orchestrator.render import accounts, hosting, routes, tables, trunks, units
 from orchestrator.site import microsoft, model
 
 PRODUCT = "sbcctl"
@@ -125,6 +125,8 @@ class KamailioView:
     registrations: tuple[accounts.Registration, ...]
     realm: str
     phones: bool
+    hosting: bool
+    domains: tuple[str, ...]
     peer_name_regex: str
     trusted_roots: str
     own_roots: bool
@@ -177,6 +179,7 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
         tables.table("secret", {"contact": secrets.contact_key}, secret=True),
         tables.table("target", calls.target),
         trunks.trunk_table(site),
+        *((hosting.tenant_table(site), hosting.number_table(site)) if site.tenants else ()),
         *(
             (accounts.digest_table(site, secrets.trunks),)
             if any(trunk.proof for trunk in site.trunks.values())
@@ -194,6 +197,8 @@ def kamailio_view(
     files += ["callers", "datacentres", "location", "music", "numbers", "retired"]
     if site.phones:
         files.append("phones")
+    if site.tenants:
+        files.append("tenants")
     proves = any(trunk.proof for trunk in site.trunks.values())
     if proves:
         files.append("proofs")
@@ -218,6 +223,8 @@ def kamailio_view(
         registrations=accounts.registrations(site, secrets.registrations),
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
+        hosting=bool(site.tenants),
+        domains=hosting.domains(site),
         peer_name_regex=microsoft.peer_name_regex(site),
         trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",
         own_roots=site.teams.trusted_roots is None,

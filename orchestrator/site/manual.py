@@ -18,7 +18,7 @@ from pydantic import IPvAnyAddress, IPvAnyNetwork
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orchestrator.site import callers, fields, model, part, samples
+from orchestrator.site import callers, fields, model, part, samples, tenants
 
 ANY = "*"
 """Stands in a path for a name that the operator chooses."""
@@ -179,6 +179,7 @@ _WORDS: Mapping[object, str] = MappingProxyType(
             (model.DigestUser, "user"),
             (model.Realm, "realm"),
             (model.PlainPath, "absolute path"),
+            (tenants.Entry, "number or FIRST-LAST"),
         )
     }
 )
@@ -313,8 +314,10 @@ def _example(path: tuple[str, ...]) -> str:
 def _needed(path: tuple[str, ...]) -> Iterator[str]:
     """What must stand below *path*, or the first keys that may."""
     if typing.get_origin(_type_of(path)) is dict:
-        yield f"{_named((*path, ANY), len(path))}:"
-        yield from (f"  {line}" for line in _needed((*path, ANY)))
+        value = value_of_example((*path, ANY))
+        yield f"{_named((*path, ANY), len(path))}: {value}".rstrip()
+        if not value:
+            yield from (f"  {line}" for line in _needed((*path, ANY)))
         return
     below = _part_of(path)
     wanted = [key for key, field in below.items() if field.is_required()] or list(below)[:1]
@@ -327,5 +330,5 @@ def _needed(path: tuple[str, ...]) -> Iterator[str]:
 
 def _named(path: tuple[str, ...], depth: int) -> str:
     """A key of an example; a name of the operator's own gets one that fits."""
-    own = {"trunks": "office", "routes": "out", "users": "reception"}
+    own = {"trunks": "office", "routes": "out", "users": "reception", "tenants": "acme"}
     return own[path[depth - 1]] if path[depth] == ANY else path[depth]

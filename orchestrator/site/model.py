@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from orchestrator.site import acme, callers, part, scalars
+from orchestrator.site import acme, callers, part, scalars, tenants
 
 OLD_KAMAILIO_RISK = "kamailio before 6.0 can be crashed by concurrent TLS handshakes"
 """The words an operator repeats to run a public Teams listener on Kamailio < 6.0."""
@@ -62,6 +62,7 @@ DigestUser = scalars.DigestUser
 Realm = scalars.Realm
 Secret = part.Secret
 Acme = acme.Acme
+Tenant = tenants.Tenant
 
 
 class Cloud(StrEnum):
@@ -490,6 +491,8 @@ class Site(Part):
     """Phones that register here."""
     routes: Annotated[dict[Name, Route], Field(max_length=1000)] = Field(default={})
     """Where calls go; what no route is for, trunks and phones take by their numbers."""
+    tenants: dict[Name, Tenant] = Field(default={})
+    """Customers of a provider by name, each with its own name towards Teams and its numbers."""
     media: Media = Media()
     """Media ports."""
     engines: Engines = Engines()

@@ -127,6 +127,7 @@ class Rule:
         sources: The parties it is for; empty for anybody.
         hops: Its targets, in order.
         is_route: True when it stands in ``routes:``.
+        own: True for the way to a tenant's own trunks.
     """
 
     name: str
@@ -135,12 +136,21 @@ class Rule:
     sources: tuple[str, ...]
     hops: tuple[Hop, ...]
     is_route: bool = True
+    own: bool = False
 
     @property
-    def rank(self) -> tuple[bool, Precision, int, bool]:
+    def rank(self) -> tuple[bool, bool, Precision, int, bool]:
         """The lowest rank decides."""
+        emergency = self.is_route and self.match.precision is Precision.EMERGENCY
         longest = -len(self.match.first) if self.match.precision is Precision.PREFIX else 0
-        return (not self.is_route, self.match.precision, longest, not self.sources)
+        late = not (emergency or self.own)
+        return (
+            late,
+            not (self.is_route or self.own),
+            self.match.precision,
+            longest,
+            not self.sources,
+        )
 
     def serves(self, source: str) -> bool:
         """Whether it is a rule for calls of *source*."""
@@ -157,6 +167,36 @@ def rules_of(site: model.Site) -> tuple[Rule, ...]:
 def parties_of(site: model.Site) -> tuple[str, ...]:
     """Everybody who can call: Teams, the phones if there are any, the trunks."""
     return (TEAMS, *((PHONE,) if site.phones else ()), *site.trunks)
+
+
+def own_trunks(site: model.Site) -> frozenset[str]:
+    """The trunks that carry calls of the tenants which list them, and of no other tenant."""
+    return frozenset(name for tenant in site.tenants.values() for name in tenant.trunks)
+
+
+def way_of(trunks: Iterable[str]) -> str:
+    """The name of the way to a tenant's own trunks, in their order; no route is called so."""
+    return "." + "+".join(trunks)
+
+
+def own_ways(site: model.Site) -> dict[str, tuple[Hop, ...]]:
+    """Every way to trunks of tenants' own: its name, and its targets."""
+    lists = {tenant.trunks for tenant in site.tenants.values() if tenant.trunks}
+    return {
+        way_of(each): tuple(Hop(name, default_codes(name)) for name in each)
+        for each in sorted(lists)
+    }
+
+
+def own_rule(site: model.Site, tenant: str) -> Rule | None:
+    """The way from Teams to a tenant's own trunks; None when it has none."""
+    own = site.tenants[tenant].trunks
+    if not own:
+        return None
+    path = ("tenants", tenant, "trunks")
+    everything = Match(Precision.EVERYTHING)
+    hops = own_ways(site)[way_of(own)]
+    return Rule(way_of(own), path, everything, (TEAMS,), hops, is_route=False, own=True)
 
 
 def fitting(rules: Iterable[Rule], source: str, number: str) -> list[Rule]:
@@ -224,6 +264,7 @@ def _phones(site: model.Site) -> Iterator[Rule]:
 
 
 def _trunks(site: model.Site) -> Iterator[Rule]:
+    owned = own_trunks(site)
     for name, trunk in site.trunks.items():
         for place, prefix in enumerate(trunk.numbers):
             path = ("trunks", name, "numbers", place)
@@ -231,7 +272,7 @@ def _trunks(site: model.Site) -> Iterator[Rule]:
             yield _implied(name, path, match)
             # A trunk that dials what it serves itself means Teams, not a shorter prefix.
             yield _implied(TEAMS, path, match, (name,))
-        if not trunk.numbers:
+        if not trunk.numbers and name not in owned:
             yield _implied(name, ("trunks", name), Match(Precision.EVERYTHING), (TEAMS,))
 
 

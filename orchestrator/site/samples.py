@@ -61,6 +61,11 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "routes.*.to.failover_on": "[486, 503]",
         "routes.*.to.ring_within": "5",
         "routes.*.to.answer_within": "30",
+        "tenants.*": '{fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
+        "tenants.*.fqdn": "acme.sbc.example.com",
+        "tenants.*.numbers": '["+493055500", "+493056000-+493056999"]',
+        "tenants.*.prefixes": '["+4930558"]',
+        "tenants.*.trunks": "[office]",
         "media.ports.first": "30000",
         "media.ports.last": "39999",
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import model
+from orchestrator.site import model, routes
 
 RESERVED_NAMES = frozenset({"teams", "phone", "phones", "gone"})
 """The parties of a call that are no trunks."""
@@ -67,7 +67,8 @@ def _find_carriers_that_transfer(site: model.Site) -> Iterator[errors.Problem]:
 
 
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
-    without = [name for name, trunk in site.trunks.items() if not trunk.numbers]
+    owned = routes.own_trunks(site)
+    without = [name for name, it in site.trunks.items() if not it.numbers and name not in owned]
     for name in without[1:]:
         yield errors.Problem(
             "two-default-trunks",

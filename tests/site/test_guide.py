@@ -19,6 +19,7 @@ from orchestrator.site import (
     part,
     route_rules,
     rules,
+    tenants,
     trunk_rules,
 )
 
@@ -45,6 +46,7 @@ CHAPTERS = {
     "trunks.NAME.registration": model.Registration,
     "routes.NAME": model.Route,
     "routes.NAME.to": model.Target,
+    "tenants.NAME": tenants.Tenant,
     "phones": model.Phones,
     "phones.users.USER": model.Phone,
     "Secrets": model.Secret,

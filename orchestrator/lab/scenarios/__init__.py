@@ -61,6 +61,7 @@ from orchestrator.lab.scenarios import (
     emergency,
     forks,
     hold,
+    hosting,
     identity,
     late,
     long,
@@ -99,6 +100,7 @@ FAMILIES = (
     identity,
     pairing,
     clouds,
+    hosting,
 )
 """Every family, in the order they are told."""
 

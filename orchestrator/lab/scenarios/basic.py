@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from orchestrator.lab import addresses, call, story, teams
+from orchestrator.lab import addresses, call, memory, story
 from orchestrator.lab.scenarios import openings
 
 OPTIONS_WITHIN = 65.0
@@ -204,5 +204,5 @@ SCENARIOS: tuple[story.Scenario, ...] = (
 """In the order they are told."""
 
 
-def _is_at(host: str, ping: teams.Ping) -> bool:
+def _is_at(host: str, ping: memory.Ping) -> bool:
     return ping.host == host

@@ -1,0 +1,173 @@
+"""Customers who share an SBC: whose name a call carries, and what keeps them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from orchestrator.lab import addresses, leg, pbx, refer, story
+from orchestrator.lab.scenarios import openings
+
+HOSTING = "09-hosting"
+
+
+@dataclass(frozen=True, slots=True)
+class _Customer:
+    """One of the site's tenants: its name at Microsoft, a user, and an actor it speaks through."""
+
+    fqdn: str
+    number: str
+    trunk: str
+
+
+_CONTOSO = _Customer(addresses.CONTOSO, addresses.CONTOSO_NUMBER, "pbx")
+_FABRIKAM = _Customer(addresses.FABRIKAM, addresses.FABRIKAM_NUMBER, "secure")
+_NORTHWIND = _Customer(addresses.NORTHWIND, addresses.NORTHWIND_NUMBER, "branch")
+_ADATUM = _Customer(addresses.ADATUM, addresses.ADATUM_NUMBER, "carrier_a")
+
+
+async def calls(told: story.Story, *, who: _Customer, dialled: str) -> str:
+    """A customer's Teams calls; every message of the call shows its name (MT-1, SIG-20)."""
+    caller = await told.lab.teams.dial(dialled, caller=who.number, fqdn=who.fqdn)
+    callee = await getattr(told.lab, who.trunk).next_leg(call_id=caller.call.invite.call_id)
+    await _whole_call(told, caller, callee)
+    return f"{dialled} is at {who.trunk} for {who.fqdn}, whose name every message showed"
+
+
+async def called(told: story.Story, *, who: _Customer, caller_id: str) -> str:
+    """A customer's user is called from its trunk; every message shows the customer's name."""
+    caller = await getattr(told.lab, who.trunk).dial(who.number, caller=caller_id)
+    callee = await told.lab.teams.next_leg(call_id=caller.call.invite.call_id)
+    if _name_of(callee) != who.fqdn:
+        raise story.Failed(f"{who.fqdn}'s user was called as {_name_of(callee)}'s")
+    await _whole_call(told, caller, callee)
+    return f"called as {who.fqdn}, whose name every message showed"
+
+
+async def transferred(told: story.Story) -> str:
+    """A customer's Teams transfers a call of its PBX's; the new call shows its name as well."""
+    lab = told.lab
+    branch = await lab.branch.dial(_NORTHWIND.number, caller=addresses.BRANCH_NUMBER)
+    user = await lab.teams.next_leg(call_id=branch.call.invite.call_id)
+    told.track("branch hears northwind", branch)
+    told.track("northwind hears branch", user)
+    await told.connect(branch, user)
+    refer.accept(branch)
+    moved = await lab.teams.transfer(user, refer.opaque_target())
+    new = await refer.follow(lab.branch, branch, await branch.call.requested("REFER"))
+    other = await lab.teams.next_leg(call_id=new.call.invite.call_id)
+    if _name_of(other) != _NORTHWIND.fqdn:
+        raise story.Failed(f"the new call came as {_name_of(other)}'s")
+    await told.connect(new, other)
+    await moved.told(200)
+    await openings.hang_up(user, branch)
+    await openings.hang_up(other, new)
+    return "both calls went by northwind's name"
+
+
+async def another_number(told: story.Story) -> str:
+    """A customer may not call under a number of another's (H4, MT-3)."""
+    caller = await told.lab.teams.dial(
+        addresses.PBX_NUMBER, caller=addresses.CONTOSO_NUMBER, fqdn=addresses.FABRIKAM
+    )
+    await _refused(caller, 403)
+    caller = await told.lab.teams.dial(
+        addresses.PBX_NUMBER, caller=addresses.TEAMS_NUMBER, fqdn=addresses.NOBODY
+    )
+    await _refused(caller, 404)
+    for trunk in (told.lab.pbx, told.lab.branch, told.lab.carrier_a):
+        if trunk.waiting_calls:
+            raise story.Failed(f"the call reached {trunk.settings.name}")
+    return "contoso's number under fabrikam's name got 403, a name of nobody's 404"
+
+
+async def another_trunk(told: story.Story) -> str:
+    """A customer's PBX reaches no other customer's Teams, nor does the shared carrier."""
+    lab = told.lab
+    tries: tuple[tuple[pbx.Pbx, str], ...] = (
+        (lab.pbx, addresses.FABRIKAM_NUMBER),
+        (lab.branch, addresses.CONTOSO_NUMBER),
+        (lab.pbx, addresses.ADATUM_NUMBER),
+        (lab.carrier_a, addresses.CONTOSO_NUMBER),
+        (lab.carrier_a, addresses.EXTENSION),
+    )
+    for trunk, number in tries:
+        await _refused(await trunk.dial(number, caller=addresses.PSTN_NUMBER), 404)
+    if lab.teams.waiting_calls:
+        raise story.Failed("a call reached Teams")
+    return f"{len(tries)} calls to users of others got 404, none reached Teams"
+
+
+async def pinged(told: story.Story) -> str:
+    """Microsoft is asked OPTIONS under the provider's name alone (H5)."""
+    came = told.lab.teams.books.came
+    for host in addresses.TEAMS_HOSTS:
+        await came.first(
+            lambda ping, host=host: ping.host == host and ping.status == 200,  # type: ignore[misc]
+            within=5.0,
+            what=f"OPTIONS at {host}",
+        )
+    asked = [each for each in came.entries if each.status != 200]
+    if asked:
+        raise story.Failed(f"OPTIONS were answered by {asked[0].status}")
+    return "one name asked OPTIONS, three customers had calls"
+
+
+async def _whole_call(told: story.Story, caller: leg.OutgoingLeg, callee: leg.IncomingLeg) -> None:
+    """Ring, answer, refresh from both sides, and hang up from the side that was called."""
+    told.track("who calls", caller)
+    told.track("who is called", callee)
+    await told.connect(caller, callee)
+    for one in (caller, callee):
+        await told.still_heard()
+        answer = await one.refresh()
+        if answer.status != 200:
+            raise story.Failed(f"a refresh was answered by {answer.start_line}")
+    await told.talk()
+    await openings.hang_up(callee, caller)
+
+
+async def _refused(caller: leg.OutgoingLeg, status: int) -> None:
+    answer = await caller.call.final()
+    caller.close()
+    if answer.status != status:
+        raise story.Failed(f"the caller got {answer.start_line} instead of {status}")
+
+
+def _name_of(callee: leg.IncomingLeg) -> str:
+    return callee.call.invite.contacts[0].uri.partition("@")[2].partition(":")[0]
+
+
+def _story(
+    name: str, title: str, tell: Callable[..., Awaitable[str]], **more: object
+) -> story.Scenario:
+    return story.Scenario(
+        name, title, ("MT-1", "MT-2", "SIG-20"), partial(tell, **more), site=HOSTING
+    )
+
+
+_PSTN, _EXTENSION = addresses.PSTN_NUMBER, addresses.EXTENSION
+_PBX, _TLS = addresses.PBX_NUMBER, addresses.SECURE_NUMBER
+
+SCENARIOS: tuple[story.Scenario, ...] = (
+    _story("contoso-calls", "contoso calls its 100", calls, who=_CONTOSO, dialled=_EXTENSION),
+    _story("fabrikam-calls", "fabrikam calls its 100", calls, who=_FABRIKAM, dialled=_EXTENSION),
+    _story("adatum-calls", "a shared carrier", calls, who=_ADATUM, dialled=_PSTN),
+    _story("contoso-called", "contoso is called", called, who=_CONTOSO, caller_id=_PBX),
+    _story("fabrikam-called", "so is fabrikam", called, who=_FABRIKAM, caller_id=_TLS),
+    _story("adatum-called", "by a shared carrier", called, who=_ADATUM, caller_id=_PSTN),
+    story.Scenario(
+        "tenant-number", "a number of another customer", ("MT-3",), another_number, site=HOSTING
+    ),
+    story.Scenario(
+        "tenant-trunk", "another customer's users", ("MT-3",), another_trunk, site=HOSTING
+    ),
+    story.Scenario(
+        "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
+    ),
+    story.Scenario(
+        "tenant-options", "OPTIONS of one name", ("MT-1", "OPT-11"), pinged, site=HOSTING
+    ),
+)
+"""The stories of customers who share an SBC, in the order they are told."""

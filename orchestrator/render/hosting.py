@@ -1,0 +1,156 @@
+"""Whose call it is: the tables ``tenant`` and ``number``, and a walk through them like Kamailio's.
+
+Table ``tenant``:
+
+============== ===============================================================================
+key            value
+============== ===============================================================================
+``FQDN``       ``n=NAME``, and ``r=ROUTE`` when the tenant has trunks of its own
+``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
+``ONE/OTHER``  1: the two trunks are some tenant's own both
+============== ===============================================================================
+
+Table ``number``: the keys of ``render.routes`` (``=NR``, ``rL/P``, ``pP``) -> the tenant's FQDN.
+
+A tenant's FQDN stands for it everywhere: Teams knows a call by nothing else (MT-1), and in the
+Route of a dialog it outlives the tenant in site.yaml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.render import routes as routing
+from orchestrator.render import tables
+from orchestrator.site import model, routes, tenants
+
+
+def domains(site: model.Site) -> tuple[str, ...]:
+    """The domains right below which tenants have their names; a new tenant rarely adds one."""
+    return tuple(sorted({tenant.fqdn.partition(".")[2] for tenant in site.tenants.values()}))
+
+
+def tenant_table(site: model.Site) -> tables.Table:
+    """The table ``tenant``."""
+    entries: dict[str, str] = {}
+    for name, tenant in site.tenants.items():
+        values = [("n", name)]
+        if tenant.trunks:
+            values.append(("r", routes.way_of(tenant.trunks)))
+        entries[tenant.fqdn] = tables.params(values)
+        entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
+        entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
+    return tables.table("tenant", entries)
+
+
+def number_table(site: model.Site) -> tables.Table:
+    """The table ``number``."""
+    return tables.table("number", dict(_number_rows(site)))
+
+
+def _number_rows(site: model.Site) -> Iterator[tuple[str, str]]:
+    for tenant in site.tenants.values():
+        for text in tenant.numbers:
+            first, last = tenants.split(text)
+            keys = (
+                (f"={first}",)
+                if first == last
+                else tuple(f"r{len(first)}/{part}" for part in routes.prefixes_of(first, last))
+            )
+            yield from ((key, tenant.fqdn) for key in keys)
+        yield from ((f"p{prefix}", tenant.fqdn) for prefix in tenant.prefixes)
+
+
+# -- walk -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A new call.
+
+    Attributes:
+        source: The party that calls.
+        number: Whom it calls.
+        name: Of a call from Teams: the host of its request URI, in small letters.
+        callers: The numbers under which it is made, From and P-Asserted-Identity.
+    """
+
+    source: str
+    number: str
+    name: str = ""
+    callers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the tables say of a call.
+
+    Attributes:
+        fqdn: The tenant whose call it is; empty when it is nobody's.
+        refusal: The answer when it is refused at once, or 0.
+        decision: Which way it goes; of its steps, those that this tenant may take.
+    """
+
+    fqdn: str
+    refusal: int
+    decision: routing.Decision
+
+
+class Hosted:
+    """The rows about tenants, and what Kamailio makes of a call by them."""
+
+    def __init__(self, site: model.Site) -> None:
+        self._tenant = {row.key: row.value for row in tenant_table(site).rows}
+        self._number = {row.key: row.value for row in number_table(site).rows}
+        self._owned = routes.own_trunks(site)
+
+    def decide(self, table: routing.RouteTable, call: Call) -> Verdict:
+        """What ``tenants.cfg`` and ``routing.cfg`` decide for a call.
+
+        Args:
+            table: The rows about routes.
+            call: Who calls whom.
+        """
+        none = routing.Decision("", "", emergency=False, steps=())
+        if call.source == routes.TEAMS:
+            if call.name not in self._tenant:
+                return Verdict("", 404, none)
+            fqdn = call.name
+            if any(self.owner_of(number) not in ("", fqdn) for number in call.callers):
+                return Verdict(fqdn, 403, none)
+        else:
+            owner = self.owner_of(call.number)
+            fqdn = owner if owner and self._may_use(owner, call.source) else ""
+        own = self._own_way(fqdn) if call.source == routes.TEAMS else ""
+        found = routing.decide(table, call.source, call.number, own=own)
+        steps = [each for each in found.steps if self._may_reach(call, fqdn, each.party)]
+        return Verdict(fqdn, 0, dataclasses.replace(found, steps=tuple(steps)))
+
+    def owner_of(self, number: str) -> str:
+        """The name of the tenant with that number, or nothing; one without a plus is nobody's."""
+        keys = routing.keys_below(number) if number.startswith("+") else ()
+        return next((self._number[key] for key in keys if key in self._number), "")
+
+    def _own_way(self, fqdn: str) -> str:
+        return self._tenant[fqdn].partition(";r=")[2]
+
+    def _may_use(self, fqdn: str, source: str) -> bool:
+        """By a trunk of its own, or by the shared ones when it has none."""
+        if f"{fqdn}/{source}" in self._tenant:
+            return True
+        return source not in self._owned and not self._own_way(fqdn)
+
+    def _may_reach(self, call: Call, fqdn: str, party: str) -> bool:
+        """Whether this call may go to that party."""
+        source = call.source
+        if party == routes.TEAMS:
+            holder = self.owner_of(call.number) if source == routes.TEAMS else fqdn
+            return fqdn != "" and holder == fqdn
+        if party not in self._owned:
+            return True
+        if source in (routes.TEAMS, routes.PHONE):
+            return source == routes.TEAMS and f"{fqdn}/{party}" in self._tenant
+        return source not in self._owned or f"{source}/{party}" in self._tenant

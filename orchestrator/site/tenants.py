@@ -1,0 +1,84 @@
+"""Tenants: the customers of a provider, each with its own name towards Teams and its numbers.
+
+A site may have ten thousand of them with a million numbers in all. So the numbers of a tenant are
+checked together by one expression; only where that finds something is each looked at alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from orchestrator.site import part, scalars
+
+_NUMBER = r"\+?[0-9]{1,15}"
+_ALL_SINGLE = re.compile(rf"(?:{_NUMBER}\n)*")
+_RANGE = re.compile(rf"{_NUMBER} *- *{_NUMBER}")
+
+
+def split(text: str) -> tuple[str, str]:
+    """The first and the last number of an entry of ``numbers``; of a single number: twice it."""
+    first, dash, last = text.partition("-")
+    return (first.strip(), last.strip()) if dash else (text, text)
+
+
+def _checked_entry(text: str) -> str:
+    """A number or a range; ValueError when it is neither."""
+    if "-" not in text:
+        return part.checked_number(text)
+    if not _RANGE.fullmatch(text):
+        raise ValueError("a range reads FIRST-LAST, for example +493055500-+493055599")
+    first, last = split(text)
+    if first.startswith("+") != last.startswith("+") or len(first) != len(last):
+        raise ValueError("both ends of a range are written alike: +493055500-+493055599")
+    if first > last:
+        raise ValueError("a range begins with its lowest number")
+    return text
+
+
+Entry = Annotated[str, AfterValidator(_checked_entry)]
+
+
+def _checked_together(value: object, each: ValidatorFunctionWrapHandler) -> tuple[str, ...]:
+    """Entries in one go; *each* checks them one by one, and says which one is wrong."""
+    if isinstance(value, list | tuple) and _are_single(value):
+        return tuple(value)
+    checked: tuple[str, ...] = each(value)
+    return checked
+
+
+def _are_single(value: list[str] | tuple[str, ...]) -> bool:
+    """Whether all of them are single numbers."""
+    try:
+        text = "\n".join([*value, ""])
+    except TypeError:
+        return False
+    # A line break within an entry would make one more.
+    return text.count("\n") == len(value) and _ALL_SINGLE.fullmatch(text) is not None
+
+
+class Tenant(part.Part):
+    """One customer of a provider: calls for its numbers are its own, and nobody else's."""
+
+    fqdn: scalars.Fqdn
+    """Its name in Contact, Record-Route and the calls from Teams, one label under teams.fqdn."""
+    numbers: Annotated[tuple[Entry, ...], WrapValidator(_checked_together)] = Field(default=())
+    """Its numbers, one by one or as FIRST-LAST."""
+    prefixes: tuple[part.Number, ...] = ()
+    """What further numbers of it begin with."""
+    trunks: tuple[scalars.Name, ...] = ()
+    """Its own trunks, in order; without any its calls follow routes and the shared trunks."""
+
+    @model_validator(mode="after")
+    def _has_numbers(self) -> Self:
+        if not self.numbers and not self.prefixes:
+            raise ValueError("a tenant has numbers, prefixes or both")
+        return self

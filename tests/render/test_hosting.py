@@ -1,0 +1,116 @@
+"""No pair of tenants reaches each other's trunks, numbers or names, whatever the site."""
+
+from __future__ import annotations
+
+import random_sites
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator import changes
+from orchestrator.render import explain, hosting, routes
+from orchestrator.site import model, rules
+from orchestrator.site import routes as meaning
+
+
+def hosted_site(choose) -> model.Site:
+    """A valid site with two to five tenants, some with trunks of their own, some sharing one."""
+    while True:
+        site = random_sites.site_from(choose)
+        tree = changes.as_tree(site)
+        count = choose.randint(2, 5)
+        tree["tenants"] = {f"t{place}": tenant(choose, place, tree) for place in range(count)}
+        made = model.Site.model_validate(tree)
+        if not rules.find_problems(made):
+            return made
+
+
+def tenant(choose, place: int, tree: dict) -> dict:
+    trunks = choose.sample(sorted(tree["trunks"]), choose.randint(0, min(2, len(tree["trunks"]))))
+    numbers = [f"+4930{place}{choose.randint(0, 9)}"]
+    if choose.random() < 0.5:
+        numbers.append(f"+4930{place}50-+4930{place}69")
+    found = {"fqdn": f"t{place}.sbc.example.com", "numbers": numbers, "trunks": trunks}
+    if choose.random() < 0.5:
+        found["prefixes"] = [f"+4931{place}"]
+    return found
+
+
+def numbers_of(choose, site: model.Site) -> list[str]:
+    """Numbers of tenants, and others."""
+    found = [text.partition("-")[0] for each in site.tenants.values() for text in each.numbers]
+    found += [prefix + "7" for each in site.tenants.values() for prefix in each.prefixes]
+    return [*found, "112", "+4411", f"+4930{choose.randint(0, 9)}{choose.randint(0, 99)}"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.randoms(use_true_random=True))
+def test_no_tenant_reaches_another(choose):
+    """A call shows the name of the tenant that owns its number, and takes its trunks only."""
+    site = hosted_site(choose)
+    table, hosted = routes.compile_site(site), hosting.Hosted(site)
+    own = {name: set(each.trunks) for name, each in site.tenants.items()}
+    by_name = {each.fqdn: name for name, each in site.tenants.items()}
+    owned = meaning.own_trunks(site)
+    for number in numbers_of(choose, site):
+        for source in meaning.parties_of(site):
+            for name in by_name if source == "teams" else [""]:
+                caller = choose.choice(numbers_of(choose, site))
+                verdict = hosted.decide(table, hosting.Call(source, number, name, (caller,)))
+                asked = {step.party for step in verdict.decision.steps}
+                whose = by_name.get(verdict.fqdn)
+                if source == "teams":
+                    # It goes by its own name, never as another's, to no other's trunk.
+                    assert verdict.fqdn == name
+                    holder = hosted.owner_of(caller)
+                    assert (verdict.refusal == 403) == (holder not in ("", name))
+                    assert asked & owned <= own[whose]
+                elif source in owned:
+                    # A tenant's trunk reaches the Teams of its tenants, and their trunks.
+                    assert whose is None or source in own[whose]
+                    friends = {
+                        trunk for trunks in own.values() if source in trunks for trunk in trunks
+                    }
+                    assert asked & owned <= friends
+                else:
+                    assert whose is None or not own[whose]
+                if "teams" in asked:
+                    assert hosted.owner_of(number) == verdict.fqdn != ""
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.randoms(use_true_random=True))
+def test_every_call_of_a_tenant_is_explained(choose):
+    """`route explain` names the rule that the tables take, and each target once."""
+    site = hosted_site(choose)
+    for number in numbers_of(choose, site):
+        for source in meaning.parties_of(site):
+            for name in site.tenants if source == "teams" else [""]:
+                told = explain.explain(site, source, number, tenant=name)
+                assert (told.rule.name if told.rule else "") == told.decision.route
+                hops = [hop.party for hop in told.rule.hops] if told.rule else []
+                asked = [step.party for step in told.decision.steps]
+                assert sorted([*asked, *told.left_out]) == sorted(hops)
+
+
+def test_an_emergency_call_takes_the_sites_route():
+    """Own trunks come after it, and a number under which it is made does not matter to routes."""
+    site = model.Site.model_validate(
+        {
+            **random_sites.BASE,
+            "trunks": {
+                "pbx": {"kind": "pbx", "gateways": ["sip:192.0.2.20"]},
+                "carrier": {"kind": "carrier", "gateways": ["sip:192.0.2.21"]},
+            },
+            "routes": {"help": {"emergency": ["112"], "to": ["carrier"]}},
+            "tenants": {
+                "a": {"fqdn": "a.sbc.example.com", "numbers": ["+4930"], "trunks": ["pbx"]}
+            },
+        }
+    )
+    hosted, table = hosting.Hosted(site), routes.compile_site(site)
+    call = hosting.Call("teams", "112", "a.sbc.example.com")
+    verdict = hosted.decide(table, call)
+    assert verdict.decision.emergency
+    assert [step.party for step in verdict.decision.steps] == ["carrier"]
+    other = hosted.decide(table, hosting.Call("teams", "113", "a.sbc.example.com"))
+    assert [step.party for step in other.decision.steps] == ["pbx"]
