@@ -172,15 +172,60 @@ OF_RULES = {
         "Leave transfer out: then Teams transfers by itself.",
     ),
     "unknown-party": Kind(
-        "A route names a party that this site does not have.",
+        "A route or a tenant names a party that this site does not have.",
         "Calls would go nowhere.",
         "Parties are teams, phones and the names of trunks.",
         "routes:\n  out:\n    from: [teams]\n    to: [carrier]",
     ),
     "party-twice": Kind(
-        "A route names a party twice.",
+        "A route or a tenant names a party twice.",
         "All gateways of a trunk are tried before the next target; once is enough.",
         "Remove one of the two.",
+    ),
+    "tenants-overlap": Kind(
+        "A number is two tenants' at once: as it is, within a range, or below a prefix.",
+        "A call for it would reach one customer or the other, in the wrong name perhaps.",
+        "Take it from one of the two. Numbers without a plus may repeat where no trunk is shared.",
+        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500-+493055549"]}\n'
+        '  beta: {fqdn: beta.sbc.example.com, numbers: ["+493055550-+493055599"]}',
+    ),
+    "private-number": Kind(
+        "A tenant without trunks of its own has a number without a plus.",
+        "Such a number means something at the tenant's own trunk only; on shared trunks it may be "
+        "anybody's.",
+        "Write it in E.164, with a plus, or give the tenant trunks.",
+        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["21"], trunks: [office]}',
+    ),
+    "fqdn-twice": Kind(
+        "Two tenants have the same name, or one has the name of the SBC.",
+        "The name in a call from Teams says whose call it is (MT-1).",
+        "Give each tenant a name of its own.",
+        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
+    ),
+    "fqdn-outside": Kind(
+        "The name of a tenant is not under teams.fqdn, nor under another wildcard of the "
+        "certificate.",
+        "Microsoft takes a customer's name when it is under the carrier's and the certificate "
+        "covers it (MT-2).",
+        "Give the tenant a name one label under teams.fqdn.",
+        "teams:\n  fqdn: sbc.example.com\n"
+        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
+    ),
+    "fqdn-too-deep": Kind(
+        "The name of a tenant is two labels or more under the wildcard.",
+        "A wildcard stands for one label, so the certificate would not cover the name (MT-2).",
+        "Put all that tells customers apart into one label: berlin-acme, not berlin.acme.",
+        'tenants:\n  acme: {fqdn: berlin-acme.sbc.example.com, numbers: ["+493055500"]}',
+    ),
+    "no-wildcard": Kind(
+        "There are tenants, and the certificate that is asked for does not cover their names. "
+        "A hint.",
+        "Microsoft refuses calls in a name that the certificate does not cover (MT-2).",
+        "Add the wildcard to certificate.acme.names, and certificate.acme.dns, without which no "
+        "CA gives one.",
+        "certificate:\n  acme:\n    email: ops@example.com\n"
+        "    names: ['*.sbc.example.com']\n"
+        "    dns: {hook: {auth: /usr/local/sbin/dns-add}}",
     ),
     "routes-clash": Kind(
         "Two routes take the same calls, and neither is more exact than the other.",

@@ -19,6 +19,7 @@ from orchestrator.site import (
     microsoft,
     model,
     route_rules,
+    tenant_rules,
     trunk_rules,
 )
 
@@ -79,6 +80,7 @@ def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
         *certificate_rules.find_hints(site),
         *account_rules.find_hints(site),
         *route_rules.find_hints(site),
+        *tenant_rules.find_hints(site),
     )
 
 
@@ -370,4 +372,5 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     *route_rules.RULES,
     *account_rules.RULES,
     *certificate_rules.RULES,
+    *tenant_rules.RULES,
 )

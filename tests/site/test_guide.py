@@ -19,6 +19,7 @@ from orchestrator.site import (
     part,
     route_rules,
     rules,
+    tenant_rules,
     tenants,
     trunk_rules,
 )
@@ -114,7 +115,14 @@ def test_every_problem_of_the_rules_is_explained():
     """Each id a rule gives stands in the guide, and no other."""
     source = "".join(
         Path(module.__file__).read_text()
-        for module in (rules, route_rules, trunk_rules, account_rules, certificate_rules)
+        for module in (
+            rules,
+            route_rules,
+            trunk_rules,
+            account_rules,
+            certificate_rules,
+            tenant_rules,
+        )
     )
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))
     chapter = GUIDE.read_text().partition("\n## What is checked across fields\n")[2]

@@ -1,0 +1,255 @@
+"""What no single tenant can know: whose a number is, whose a name, and which trunks there are.
+
+Pure, like ``rules``, which asks each function here. A site may have ten thousand tenants with a
+million numbers, so overlaps are found by sorting: numbers of one length are intervals of digits,
+and whatever begins before the end of one that began earlier overlaps with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from orchestrator import errors
+from orchestrator.site import acme, model, tenants
+
+MOST_GUESSES = 20
+"""Unknown trunks for which the one that is meant is looked for: it costs time for each."""
+
+_LONGEST = 15
+"""Digits of the longest number."""
+
+_Entry = tuple[str, str, int, int]
+"""First and last number, both of one length; whose it is and where it stands, as numbers.
+
+Tenants count from 0 in the order of the site. Places count from 0 in ``numbers``, and down from
+-1 in ``prefixes``.
+"""
+
+_Group = tuple[str, int]
+"""Who may not share a number: the users of one trunk, or by an empty name everybody; a length."""
+
+
+# -- whose a number is ------------------------------------------------------------------------
+
+
+def _find_private_numbers(site: model.Site) -> Iterator[errors.Problem]:
+    """A number without a plus means something at one trunk only."""
+    for name, tenant in site.tenants.items():
+        if tenant.trunks:
+            continue
+        for field in ("numbers", "prefixes"):
+            texts: tuple[str, ...] = getattr(tenant, field)
+            found = (place for place, text in enumerate(texts) if text[0] != "+")
+            for place in itertools.islice(found, 1):
+                said = _said(tenant, place if field == "numbers" else -1 - place)[2]
+                yield errors.Problem(
+                    "private-number",
+                    f"{said} of tenant {name} has no plus, and {name} has no trunks of its own",
+                    ("tenants", name, field, place),
+                    hint="write it in E.164, with a plus, or give the tenant trunks",
+                )
+
+
+def _find_shared_numbers(site: model.Site) -> Iterator[errors.Problem]:
+    """Each number that another tenant has as well, told once, at the later tenant."""
+    told: set[tuple[int, int]] = set()
+    owners = list(site.tenants.items())
+    for (trunk, _), entries in _grouped(site).items():
+        entries.sort()
+        for one, other in _overlaps(entries):
+            later, earlier = (one, other) if one[2] > other[2] else (other, one)
+            if later[2:] in told:
+                continue
+            told.add(later[2:])
+            name, tenant = owners[later[2]]
+            its_name, its = owners[earlier[2]]
+            field, place, said = _said(tenant, later[3])
+            _, _, its_said = _said(its, earlier[3])
+            shared = f" at trunk {trunk}" if trunk else ""
+            yield errors.Problem(
+                "tenants-overlap",
+                f"{said} of tenant {name} overlaps with {its_said} of tenant {its_name}{shared}",
+                ("tenants", name, field, place),
+                hint="a number has one tenant; take it from one of the two",
+            )
+
+
+def _said(tenant: model.Tenant, place: int) -> tuple[str, int, str]:
+    """Field, index and words of what an entry stands for."""
+    if place < 0:
+        return "prefixes", -1 - place, f"the prefix {tenant.prefixes[-1 - place]}"
+    text = tenant.numbers[place]
+    return "numbers", place, f"{'the range' if '-' in text else 'the number'} {text}"
+
+
+def _grouped(site: model.Site) -> dict[_Group, list[_Entry]]:
+    """What every tenant has, by who may not share it and by length."""
+    groups: defaultdict[_Group, list[_Entry]] = defaultdict(list)
+    prefixes: defaultdict[str, list[_Entry]] = defaultdict(list)
+    for owner, tenant in enumerate(site.tenants.values()):
+        for place, text in enumerate(tenant.numbers):
+            first, last = tenants.split(text) if "-" in text else (text, text)
+            entry = (first, last, owner, place)
+            for scope in ("",) if first[0] == "+" else tenant.trunks:
+                groups[scope, len(first)].append(entry)
+        for place, prefix in enumerate(tenant.prefixes):
+            for scope in ("",) if prefix[0] == "+" else tenant.trunks:
+                prefixes[scope].append((prefix, prefix, owner, -1 - place))
+    for scope, some in prefixes.items():
+        _spread(groups, scope, some)
+    return groups
+
+
+def _spread(
+    groups: defaultdict[_Group, list[_Entry]], scope: str, prefixes: Iterable[_Entry]
+) -> None:
+    """A prefix covers numbers of every length: put it beside all that have one."""
+    lengths = {length for its, length in groups if its == scope}
+    # Prefixes cover one another as well, which shows where the longest numbers are.
+    lengths.add(_LONGEST + (scope == ""))
+    for prefix, _, owner, place in prefixes:
+        for length in lengths:
+            if len(prefix) <= length:
+                ends = prefix.ljust(length, "0"), prefix.ljust(length, "9")
+                groups[scope, length].append((*ends, owner, place))
+
+
+def _overlaps(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
+    """Each entry that overlaps with an earlier one of another tenant, and that one.
+
+    Of what came before, two entries count: the one that reaches furthest, and the one that does
+    among the tenants other than its own.
+    """
+    nobody: _Entry = ("", "", -1, 0)
+    widest, second = nobody, nobody
+    for entry in entries:
+        first, last, owner, _ = entry
+        if first <= widest[1] and owner != widest[2]:
+            yield entry, widest
+        elif first <= second[1] and owner != second[2]:
+            yield entry, second
+        if last > widest[1]:
+            if owner != widest[2]:
+                second = widest
+            widest = entry
+        elif last > second[1] and owner != widest[2]:
+            second = entry
+
+
+# -- whose a name is --------------------------------------------------------------------------
+
+
+def _find_shared_names(site: model.Site) -> Iterator[errors.Problem]:
+    """The name in a call from Teams says whose it is."""
+    owner_of = {site.teams.fqdn: "teams"}
+    for name, tenant in site.tenants.items():
+        owner = owner_of.setdefault(tenant.fqdn, name)
+        if owner != name or tenant.fqdn == site.teams.fqdn:
+            whose = "the SBC itself" if tenant.fqdn == site.teams.fqdn else f"tenant {owner}"
+            yield errors.Problem(
+                "fqdn-twice",
+                f"the name {tenant.fqdn} of tenant {name} is the one of {whose}",
+                ("tenants", name, "fqdn"),
+                hint="each tenant has a name of its own, one label under teams.fqdn",
+            )
+
+
+def _find_uncovered_names(site: model.Site) -> Iterator[errors.Problem]:
+    """MT-2: a wildcard stands for one label, and Microsoft's carrier model wants no other name."""
+    bases, exact = _bases(site)
+    asked = site.certificate.acme is not None
+    for name, tenant in site.tenants.items():
+        label, _, above = tenant.fqdn.partition(".")
+        if above in bases or tenant.fqdn in exact:
+            continue
+        path = ("tenants", name, "fqdn")
+        base = next((base for base in bases if above.endswith(f".{base}")), "")
+        if base:
+            yield errors.Problem(
+                "fqdn-too-deep",
+                f"the name {tenant.fqdn} of tenant {name} is more than one label under {base}, and"
+                f" the wildcard *.{base} stands for one only",
+                path,
+                hint=f"for example {label}.{base}",
+            )
+        else:
+            yield errors.Problem(
+                "fqdn-outside",
+                f"the name {tenant.fqdn} of tenant {name} is not under {' or '.join(bases)}, so "
+                "the certificate does not cover it",
+                path,
+                hint=f"for example {label}.{site.teams.fqdn}"
+                + (", or add its wildcard to certificate.acme.names" if asked else ""),
+            )
+
+
+def _bases(site: model.Site) -> tuple[dict[str, None], frozenset[str]]:
+    """The names under which tenants may stand, and those that are covered as they are."""
+    bases = {site.teams.fqdn: None}
+    exact = set()
+    for name in site.certificate_names:
+        if name.startswith(acme.WILDCARD):
+            bases[name.removeprefix(acme.WILDCARD)] = None
+        else:
+            exact.add(name)
+    return bases, frozenset(exact)
+
+
+def find_hints(site: model.Site) -> Iterator[errors.Problem]:
+    """MT-2: of a certificate out of files nothing is known here; doctor looks into it."""
+    if site.certificate.acme is None:
+        return
+    listed = set(site.certificate_names)
+    bare = [
+        name
+        for name, tenant in site.tenants.items()
+        if tenant.fqdn not in listed
+        and f"{acme.WILDCARD}{tenant.fqdn.partition('.')[2]}" not in listed
+    ]
+    if bare:
+        more = f" and {len(bare) - 1:,} more" if len(bare) > 1 else ""
+        yield errors.Problem(
+            "no-wildcard",
+            f"the certificate will not cover the name of tenant {bare[0]}{more}",
+            ("certificate", "acme", *(("names",) if site.certificate.acme.names else ())),
+            hint=f"add *.{site.teams.fqdn} to certificate.acme.names",
+        )
+
+
+# -- which trunks there are -------------------------------------------------------------------
+
+
+def _find_wrong_trunks(site: model.Site) -> Iterator[errors.Problem]:
+    guesses = MOST_GUESSES
+    for name, tenant in site.tenants.items():
+        for place, trunk in enumerate(tenant.trunks):
+            path = ("tenants", name, "trunks", place)
+            if trunk not in site.trunks:
+                meant = difflib.get_close_matches(trunk, site.trunks, n=1) if guesses else []
+                guesses = max(0, guesses - 1)
+                yield errors.Problem(
+                    "unknown-party",
+                    f"tenant {name} names {trunk}, which is no trunk",
+                    path,
+                    hint=f"did you mean {meant[0]}?" if meant else "trunks stand under trunks",
+                )
+            elif trunk in tenant.trunks[:place]:
+                yield errors.Problem(
+                    "party-twice",
+                    f"tenant {name} names the trunk {trunk} twice",
+                    path,
+                    hint="once is enough; all gateways of a trunk are tried before the next one",
+                )
+
+
+RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
+    _find_private_numbers,
+    _find_shared_numbers,
+    _find_shared_names,
+    _find_uncovered_names,
+    _find_wrong_trunks,
+)
+"""Each finds Problems of one kind."""
