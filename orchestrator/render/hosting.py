@@ -30,7 +30,8 @@ from orchestrator.site import model, routes, tenants
 
 def domains(site: model.Site) -> tuple[str, ...]:
     """The domains right below which tenants have their names; a new tenant rarely adds one."""
-    return tuple(sorted({tenant.fqdn.partition(".")[2] for tenant in site.tenants.values()}))
+    names = {tenant.fqdn for tenant in site.tenants.values()} - {site.teams.fqdn}
+    return tuple(sorted({name.partition(".")[2] for name in names}))
 
 
 def tenant_table(site: model.Site) -> tables.Table:

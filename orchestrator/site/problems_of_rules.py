@@ -185,19 +185,19 @@ OF_RULES = {
     "tenants-overlap": Kind(
         "A number is two tenants' at once: as it is, within a range, or below a prefix.",
         "A call for it would reach one customer or the other, in the wrong name perhaps.",
-        "Take it from one of the two. Numbers without a plus may repeat where no trunk is shared.",
+        "Take it from one of the two.",
         'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500-+493055549"]}\n'
         '  beta: {fqdn: beta.sbc.example.com, numbers: ["+493055550-+493055599"]}',
     ),
     "private-number": Kind(
-        "A tenant without trunks of its own has a number without a plus.",
-        "Such a number means something at the tenant's own trunk only; on shared trunks it may be "
-        "anybody's.",
-        "Write it in E.164, with a plus, or give the tenant trunks.",
-        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["21"], trunks: [office]}',
+        "A tenant has a number without a plus.",
+        "A user of Teams has a number in E.164 (SIG-1); extensions are the affair of each "
+        "customer's PBX, and several customers may have the same.",
+        "Write it in E.164, with a plus; leave out what is not a number of a user of Teams.",
+        'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
     ),
     "fqdn-twice": Kind(
-        "Two tenants have the same name, or one has the name of the SBC.",
+        "Two tenants have the same name.",
         "The name in a call from Teams says whose call it is (MT-1).",
         "Give each tenant a name of its own.",
         'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',

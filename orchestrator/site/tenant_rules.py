@@ -28,18 +28,13 @@ Tenants count from 0 in the order of the site. Places count from 0 in ``numbers`
 -1 in ``prefixes``.
 """
 
-_Group = tuple[str, int]
-"""Who may not share a number: the users of one trunk, or by an empty name everybody; a length."""
-
 
 # -- whose a number is ------------------------------------------------------------------------
 
 
 def _find_private_numbers(site: model.Site) -> Iterator[errors.Problem]:
-    """A number without a plus means something at one trunk only."""
+    """SIG-1: a user of Teams has a number in E.164; extensions are a PBX's affair."""
     for name, tenant in site.tenants.items():
-        if tenant.trunks:
-            continue
         for field in ("numbers", "prefixes"):
             texts: tuple[str, ...] = getattr(tenant, field)
             found = (place for place, text in enumerate(texts) if text[0] != "+")
@@ -47,9 +42,9 @@ def _find_private_numbers(site: model.Site) -> Iterator[errors.Problem]:
                 said = _said(tenant, place if field == "numbers" else -1 - place)[2]
                 yield errors.Problem(
                     "private-number",
-                    f"{said} of tenant {name} has no plus, and {name} has no trunks of its own",
+                    f"{said} of tenant {name} has no plus",
                     ("tenants", name, field, place),
-                    hint="write it in E.164, with a plus, or give the tenant trunks",
+                    hint="users of Teams have numbers in E.164, such as +493055500",
                 )
 
 
@@ -57,7 +52,7 @@ def _find_shared_numbers(site: model.Site) -> Iterator[errors.Problem]:
     """Each number that another tenant has as well, told once, at the later tenant."""
     told: set[tuple[int, int]] = set()
     owners = list(site.tenants.items())
-    for (trunk, _), entries in _grouped(site).items():
+    for entries in _grouped(site).values():
         entries.sort()
         for one, other in _overlaps(entries):
             later, earlier = (one, other) if one[2] > other[2] else (other, one)
@@ -68,10 +63,9 @@ def _find_shared_numbers(site: model.Site) -> Iterator[errors.Problem]:
             its_name, its = owners[earlier[2]]
             field, place, said = _said(tenant, later[3])
             _, _, its_said = _said(its, earlier[3])
-            shared = f" at trunk {trunk}" if trunk else ""
             yield errors.Problem(
                 "tenants-overlap",
-                f"{said} of tenant {name} overlaps with {its_said} of tenant {its_name}{shared}",
+                f"{said} of tenant {name} overlaps with {its_said} of tenant {its_name}",
                 ("tenants", name, field, place),
                 hint="a number has one tenant; take it from one of the two",
             )
@@ -85,36 +79,23 @@ def _said(tenant: model.Tenant, place: int) -> tuple[str, int, str]:
     return "numbers", place, f"{'the range' if '-' in text else 'the number'} {text}"
 
 
-def _grouped(site: model.Site) -> dict[_Group, list[_Entry]]:
-    """What every tenant has, by who may not share it and by length."""
-    groups: defaultdict[_Group, list[_Entry]] = defaultdict(list)
-    prefixes: defaultdict[str, list[_Entry]] = defaultdict(list)
+def _grouped(site: model.Site) -> dict[int, list[_Entry]]:
+    """What every tenant has, by the length of the numbers."""
+    groups: defaultdict[int, list[_Entry]] = defaultdict(list)
+    prefixes: list[tuple[str, int, int]] = []
     for owner, tenant in enumerate(site.tenants.values()):
         for place, text in enumerate(tenant.numbers):
             first, last = tenants.split(text) if "-" in text else (text, text)
-            entry = (first, last, owner, place)
-            for scope in ("",) if first[0] == "+" else tenant.trunks:
-                groups[scope, len(first)].append(entry)
-        for place, prefix in enumerate(tenant.prefixes):
-            for scope in ("",) if prefix[0] == "+" else tenant.trunks:
-                prefixes[scope].append((prefix, prefix, owner, -1 - place))
-    for scope, some in prefixes.items():
-        _spread(groups, scope, some)
-    return groups
-
-
-def _spread(
-    groups: defaultdict[_Group, list[_Entry]], scope: str, prefixes: Iterable[_Entry]
-) -> None:
-    """A prefix covers numbers of every length: put it beside all that have one."""
-    lengths = {length for its, length in groups if its == scope}
-    # Prefixes cover one another as well, which shows where the longest numbers are.
-    lengths.add(_LONGEST + (scope == ""))
-    for prefix, _, owner, place in prefixes:
-        for length in lengths:
+            groups[len(first)].append((first, last, owner, place))
+        prefixes += [(text, owner, -1 - place) for place, text in enumerate(tenant.prefixes)]
+    # A prefix covers numbers of every length: it stands beside all that have one. Prefixes cover
+    # one another as well, which shows where the longest numbers are.
+    for length in {*groups, _LONGEST + 1} if prefixes else ():
+        for prefix, owner, place in prefixes:
             if len(prefix) <= length:
                 ends = prefix.ljust(length, "0"), prefix.ljust(length, "9")
-                groups[scope, length].append((*ends, owner, place))
+                groups[length].append((*ends, owner, place))
+    return groups
 
 
 def _overlaps(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
@@ -143,15 +124,14 @@ def _overlaps(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
 
 
 def _find_shared_names(site: model.Site) -> Iterator[errors.Problem]:
-    """The name in a call from Teams says whose it is."""
-    owner_of = {site.teams.fqdn: "teams"}
+    """The name in a call from Teams says whose it is; a tenant may be the provider itself."""
+    owner_of: dict[str, str] = {}
     for name, tenant in site.tenants.items():
         owner = owner_of.setdefault(tenant.fqdn, name)
-        if owner != name or tenant.fqdn == site.teams.fqdn:
-            whose = "the SBC itself" if tenant.fqdn == site.teams.fqdn else f"tenant {owner}"
+        if owner != name:
             yield errors.Problem(
                 "fqdn-twice",
-                f"the name {tenant.fqdn} of tenant {name} is the one of {whose}",
+                f"the name {tenant.fqdn} of tenant {name} is the one of tenant {owner}",
                 ("tenants", name, "fqdn"),
                 hint="each tenant has a name of its own, one label under teams.fqdn",
             )
@@ -163,7 +143,7 @@ def _find_uncovered_names(site: model.Site) -> Iterator[errors.Problem]:
     asked = site.certificate.acme is not None
     for name, tenant in site.tenants.items():
         label, _, above = tenant.fqdn.partition(".")
-        if above in bases or tenant.fqdn in exact:
+        if above in bases or tenant.fqdn in (site.teams.fqdn, *exact):
             continue
         path = ("tenants", name, "fqdn")
         base = next((base for base in bases if above.endswith(f".{base}")), "")
