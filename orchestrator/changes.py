@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from orchestrator.render import generation as generations
+from orchestrator.render import hosting
 from orchestrator.site import model
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -98,9 +99,11 @@ def find_causes(
     Returns:
         Changes by the path of the rendered file.
     """
-    whole = {file.path: file.digest for file in render(after).files}
-    causes: dict[str, tuple[Change, ...]] = {}
-    for change in tuple(changes)[:MOST_CAUSES]:
+    plain = [each for each in changes if _is_rows_only(each, before, after)]
+    causes = dict.fromkeys(hosting.FILES, tuple(plain)) if plain else {}
+    others = [each for each in changes if each not in plain][:MOST_CAUSES]
+    whole = {file.path: file.digest for file in render(after).files} if others else {}
+    for change in others:
         undone = _without(change, before, after)
         if undone is None:
             continue
@@ -109,6 +112,17 @@ def find_causes(
             if whole.get(path) != other.get(path):
                 causes[path] = (*causes.get(path, ()), change)
     return causes
+
+
+def _is_rows_only(change: Change, before: model.Site, after: model.Site) -> bool:
+    """Whether a change of a tenant is nothing but rows of the tables that know tenants.
+
+    These are known without rendering, which would take longest for those who have most of them.
+    """
+    if change.noun != "tenant" or hosting.domains(before) != hosting.domains(after):
+        return False
+    old, new = before.tenants.get(change.name), after.tenants.get(change.name)
+    return (old.trunks if old else ()) == (new.trunks if new else ())
 
 
 def _without(change: Change, before: model.Site, after: model.Site) -> model.Site | None:

@@ -18,6 +18,7 @@ from orchestrator.engines import (
     kamailio,
     kamailio_load,
     kamailio_rpc,
+    kamailio_tables,
     kamailio_uac,
     rtpengine,
     supervisor,
@@ -358,4 +359,6 @@ def _holds(machine: Machine, generation: generations.Generation, file: generatio
     if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
         told = {each.row for each in kamailio_uac.held(machine.rpc)}
         return told == wanted.registrations(generation)
+    if sealed := wanted.seal(file):
+        return kamailio_tables.holds(machine.rpc, file.table, *sealed)
     return kamailio.table_rows(machine.rpc, file.table) == dict(wanted.table_rows(file))

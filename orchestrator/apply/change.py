@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from orchestrator import announce, errors, observe, plan
-from orchestrator.engines import certificate, kamailio, kamailio_load, kamailio_tls, kamailio_uac
+from orchestrator.engines import (
+    certificate,
+    kamailio,
+    kamailio_load,
+    kamailio_tables,
+    kamailio_tls,
+    kamailio_uac,
+)
 from orchestrator.host import notes
 from orchestrator.render import generation as generations
-from orchestrator.render import wanted
+from orchestrator.render import tables, wanted
 
 _READY_SECONDS = 20.0
 _SERVED_SECONDS = 2.0
 _LOADED_SECONDS = 2.0
 _SEEN_SECONDS = 5.0
 _POLL = 0.05
+_MOST_LINES = 1000
+"""Of a large table that are changed one by one; a reload of ten thousand takes half a second."""
 
 
 class Change:
@@ -188,10 +198,11 @@ class Change:
     def _reload(self, step: plan.Step) -> None:
         rpc = self._machine.rpc
         loaded = dict(notes.read_loaded(self._machine.run))
-        loaded.pop(step.path, None)
+        before = loaded.pop(step.path, None)
         notes.write_loaded(self._machine.run, loaded.items())
         if step.kind is plan.Kind.RELOAD_TABLE:
-            kamailio.reload_table(rpc, step.subject)
+            if before is None or not self._change_rows(step.path, before):
+                kamailio.reload_table(rpc, step.subject)
         elif step.kind is plan.Kind.RELOAD_ADDRESSES:
             kamailio.reload_addresses(rpc)
         elif step.kind is plan.Kind.RELOAD_DISPATCHER:
@@ -202,6 +213,29 @@ class Change:
             kamailio_tls.reload_tls(rpc, self._digest_of_leaf())
         loaded[step.path] = self._generation.file(step.path).digest
         notes.write_loaded(self._machine.run, loaded.items())
+
+    def _change_rows(self, path: str, before: str) -> bool:
+        """Change a large table row by row; False when it is a small one or much is different.
+
+        Args:
+            path: Its file.
+            before: The digest of the file that Kamailio has read.
+        """
+        file = self._generation.file(path)
+        sealed = wanted.seal(file)
+        text = self._machine.store.find_text(path, before) if sealed else None
+        if sealed is None or text is None:
+            return False
+        found = wanted.changed_rows(text, file, most=_MOST_LINES)
+        old = wanted.seal(dataclasses.replace(file, text=text))
+        if found is None or old in (None, sealed):
+            return False
+        if not kamailio_tables.holds(self._machine.rpc, file.table, *old):
+            return False
+        rows, gone = found
+        rows.pop(tables.SEAL, None)
+        kamailio_tables.change(self._machine.rpc, file.table, rows, gone, sealed[0])
+        return True
 
     def _digest_of_leaf(self) -> str:
         """Of the certificate that serves from now on; TLS is read again only when there is one."""

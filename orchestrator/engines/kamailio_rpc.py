@@ -63,6 +63,7 @@ ALLOWED = RELOADS | {
     "core.version",
     "dispatcher.list",
     "dispatcher.set_state",
+    "htable.delete",
     "htable.dump",
     "htable.get",
     "htable.listTables",

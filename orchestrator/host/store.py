@@ -258,6 +258,18 @@ class Store:
         if self.last_known_good() != name:
             self._link("last-known-good", None if name is None else f"generations/{name}")
 
+    def find_text(self, path: str, digest: str) -> str | None:
+        """A file of any generation by its digest; None when none has it, or has it whole."""
+        for name in self.names():
+            manifest = self._manifest(name)
+            entries = manifest.files if manifest else ()
+            if any(entry.path == path and entry.sha256 == digest for entry in entries):
+                with suppress(OSError):
+                    content = (self.state / "generations" / name / path).read_bytes()
+                    if hashlib.sha256(content).hexdigest() == digest:
+                        return content.decode()
+        return None
+
     def discard(self, name: str) -> None:
         """Remove a staged generation that came to nothing; one in use stays."""
         if name not in (self.current(), self.last_known_good()):

@@ -27,6 +27,12 @@ from orchestrator.render import routes as routing
 from orchestrator.render import tables
 from orchestrator.site import model, routes, tenants
 
+FILES = ("kamailio/tables/number", "kamailio/tables/tenant")
+"""The files that hold these tables."""
+
+_TENANT_BITS, _NUMBER_BITS = 14, 17
+"""For ten thousand tenants and a million numbers; the slots alone take 8 MB."""
+
 
 def domains(site: model.Site) -> tuple[str, ...]:
     """The domains right below which tenants have their names; a new tenant rarely adds one."""
@@ -44,12 +50,12 @@ def tenant_table(site: model.Site) -> tables.Table:
         entries[tenant.fqdn] = tables.params(values)
         entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
         entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
-    return tables.table("tenant", entries)
+    return tables.sealed("tenant", entries, bits=_TENANT_BITS)
 
 
 def number_table(site: model.Site) -> tables.Table:
     """The table ``number``."""
-    return tables.table("number", dict(_number_rows(site)))
+    return tables.sealed("number", dict(_number_rows(site)), bits=_NUMBER_BITS)
 
 
 def _number_rows(site: model.Site) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,11 +18,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One htable and what is in it, sorted by key."""
+    """One htable and what is in it, sorted by key; Kamailio gives it 2 ** bits slots."""
 
     name: str
     rows: tuple[Row, ...]
     secret: bool = False
+    bits: int = 10
+
+
+SEAL = "_digest"
+"""The key of the row in which a sealed table carries its digest."""
+
+
+def sealed(name: str, entries: Mapping[str, str], *, bits: int) -> Table:
+    """Return a table that grows with the site: it carries the digest of its rows.
+
+    Args:
+        name: Its name.
+        entries: Its rows; no key may be :data:`SEAL`.
+        bits: Kamailio gives it two to the power of so many slots when it starts.
+    """
+    whole = hashlib.sha256()
+    for key in sorted(entries):
+        whole.update(f"{key}\0{entries[key]}\n".encode())
+    found = table(name, {**entries, SEAL: whole.hexdigest()[:32]})
+    return dataclasses.replace(found, bits=bits)
 
 
 def table(name: str, entries: Mapping[str, str], *, secret: bool = False) -> Table:

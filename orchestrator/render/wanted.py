@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from orchestrator.render import generation as generations
-from orchestrator.render import trunks
+from orchestrator.render import tables, trunks
 
 KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
 RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
@@ -39,6 +39,7 @@ _LISTEN = re.compile(
 
 # One row of an htable as db_text writes it: id:key:0:0:value:0, with \\ and \: escaped.
 _COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
+_SEAL = re.compile(rf"^[0-9]+:{tables.SEAL}:0:0:([0-9a-f]+):0$", re.MULTILINE)
 _UNESCAPED = re.compile(r"\\(.)")
 _FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
 _CA_LIST = re.compile(r"^ca_list = (/\S+)", re.MULTILINE)
@@ -142,6 +143,36 @@ def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
         if len(columns) >= _TABLE_COLUMNS:
             rows.append((columns[1], columns[4]))
     return tuple(rows)
+
+
+def changed_rows(
+    before: str, after: generations.File, *, most: int
+) -> tuple[dict[str, str], frozenset[str]] | None:
+    """What is different between two texts of a rendered htable: rows to set, and keys to delete.
+
+    None when more than *most* lines are. Whole tables are compared as lines without their number,
+    which takes a tenth of the time of reading each row.
+    """
+    old, new = _lines(before), _lines(after.text)
+    if len(new ^ old) > most:
+        return None
+    gone, came = (dict(map(_row, lines)) for lines in (old - new, new - old))
+    return came, frozenset(gone.keys() - came.keys())
+
+
+def _lines(text: str) -> frozenset[str]:
+    return frozenset(line.partition(":")[2] for line in text.splitlines()[1:])
+
+
+def _row(line: str) -> tuple[str, str]:
+    columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
+    return columns[0], columns[3]
+
+
+def seal(file: generations.File) -> tuple[str, int] | None:
+    """The digest that a large table carries, and its number of rows; None for all others."""
+    found = _SEAL.search(file.text)
+    return (found[1], file.text.count("\n") - 1) if found else None
 
 
 def registrations(generation: generations.Generation) -> frozenset[tuple[str, ...]]:
