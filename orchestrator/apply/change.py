@@ -16,7 +16,7 @@ from orchestrator.engines import (
     kamailio_tls,
     kamailio_uac,
 )
-from orchestrator.host import notes
+from orchestrator.host import manifest, notes
 from orchestrator.render import generation as generations
 from orchestrator.render import tables, wanted
 
@@ -55,6 +55,7 @@ class Change:
         self._generation = generation
         self._new_certificate = new_certificate
         self._name = name
+        self._generations = machine.state / "generations"
 
     def carry_out(self, todo: plan.Plan) -> None:
         """Do every step in order; the first that fails raises."""
@@ -223,7 +224,7 @@ class Change:
         """
         file = self._generation.file(path)
         sealed = wanted.seal(file)
-        text = self._machine.store.find_text(path, before) if sealed else None
+        text = manifest.find_text(self._generations, path, before) if sealed else None
         if sealed is None or text is None:
             return False
         found = wanted.changed_rows(text, file, most=_MOST_LINES)

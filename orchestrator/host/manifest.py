@@ -5,11 +5,15 @@ The manifest is written last, so a generation without one was never finished.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.render import generation as generations
+
+NAME = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,25 @@ def read(path: Path) -> Manifest | None:
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def find_text(folders: Path, path: str, digest: str) -> str | None:
+    """A file of any generation by its digest; None when none has it, or has it whole.
+
+    Args:
+        folders: Where the generations lie.
+        path: The file's place in a generation.
+        digest: SHA-256 of its content.
+    """
+    for manifest in sorted(folders.glob(f"*/{NAME}")):
+        told = read(manifest)
+        entries = told.files if told else ()
+        if any(entry.path == path and entry.sha256 == digest for entry in entries):
+            with suppress(OSError):
+                content = (manifest.parent / path).read_bytes()
+                if hashlib.sha256(content).hexdigest() == digest:
+                    return content.decode()
+    return None
 
 
 def as_json(generation: generations.Generation, origin: str) -> bytes:

@@ -32,16 +32,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import errors
-from orchestrator.host import access, files
+from orchestrator.host import access, database, files
 from orchestrator.host import manifest as manifests
 from orchestrator.render import generation as generations
+from orchestrator.render import wanted
 
-_NAME_LENGTH = 12
-_LOCK_POLL = 0.05
-_MANIFEST = "manifest.json"
-_TABLES = "kamailio/tables"
-_CHAIN = "chain.pem"
-_KEY = "key.pem"
+_NAME_LENGTH, _LOCK_POLL = 12, 0.05
+_MANIFEST, _TABLES = manifests.NAME, "kamailio/tables"
+_CHAIN, _KEY = "chain.pem", "key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,7 @@ class Store:
                 self._put_file_right(folder / _MANIFEST, secret=True)
                 for entry in manifest.files:
                     self._put_file_right(folder / entry.path, secret=entry.secret)
+                self._put_file_right(folder / wanted.DATABASE, secret=True)
             for folder in sorted((self.state / "certificates").iterdir()):
                 if not folder.is_symlink():
                     self._put_file_right(folder / _CHAIN, secret=False)
@@ -173,10 +172,16 @@ class Store:
             path = folder / file.path
             self._make_folders(path)
             files.write_new(path, file.text.encode(), self._of_file(path, secret=file.secret))
+        self._write_database(folder, generation)
         files.sync_directories(folder)
         self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
         files.sync(folder)
         files.sync(folder.parent)
+
+    def _write_database(self, folder: Path, generation: generations.Generation) -> None:
+        """What is made of the tables, where Kamailio reads that; it holds secrets."""
+        if content := database.made_of(generation):
+            self._write(folder / wanted.DATABASE, content, secret=True)
 
     def _mend_generation(
         self,
@@ -189,6 +194,8 @@ class Store:
         drifted = [file for file in generation.files if _differs(folder / file.path, file)]
         for file in drifted:
             self._write(folder / file.path, file.text.encode(), secret=file.secret)
+        if drifted or not (folder / wanted.DATABASE).exists():
+            self._write_database(folder, generation)
         if moved := origin not in ("", known.origin):
             self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
         if drifted or moved:
@@ -220,6 +227,9 @@ class Store:
                 )
             )
         generation = generations.Generation(files=tuple(found), skeleton=manifest.skeleton)
+        if wanted.reads_database(generation) and not (folder / wanted.DATABASE).is_file():
+            missing.append(wanted.DATABASE)
+            drifted.append(wanted.DATABASE)
         return Stored(
             name=name,
             digest=manifest.digest,
@@ -257,18 +267,6 @@ class Store:
         """Remember that this generation was observed to work; None: that none was."""
         if self.last_known_good() != name:
             self._link("last-known-good", None if name is None else f"generations/{name}")
-
-    def find_text(self, path: str, digest: str) -> str | None:
-        """A file of any generation by its digest; None when none has it, or has it whole."""
-        for name in self.names():
-            manifest = self._manifest(name)
-            entries = manifest.files if manifest else ()
-            if any(entry.path == path and entry.sha256 == digest for entry in entries):
-                with suppress(OSError):
-                    content = (self.state / "generations" / name / path).read_bytes()
-                    if hashlib.sha256(content).hexdigest() == digest:
-                        return content.decode()
-        return None
 
     def discard(self, name: str) -> None:
         """Remove a staged generation that came to nothing; one in use stays."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.render import accounts, hosting, routes, tables, trunks, units
-from orchestrator.site import microsoft, model
+from orchestrator.site import microsoft, model, tenant_rules
 
 PRODUCT = "sbcctl"
 """What User-Agent and Server say towards Teams (SIG-34)."""
@@ -136,6 +136,7 @@ class KamailioView:
     udp_workers: int
     tcp_workers: int
     shared_memory: int
+    private_memory: int
     ng_port: int
     destinations: tuple[trunks.Destination, ...]
     addresses: tuple[trunks.Address, ...]
@@ -235,6 +236,7 @@ def kamailio_view(
         udp_workers=site.engines.workers,
         tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
         shared_memory=site.engines.shared_memory,
+        private_memory=tenant_rules.private_memory(site),
         ng_port=model.NG_PORT,
         destinations=trunks.destinations(site),
         addresses=trunks.addresses(site),

@@ -22,6 +22,9 @@ KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
 TLS_CONFIG = "kamailio/tls.cfg"
 TRUNK_TABLE = "kamailio/tables/trunk"
 
+DATABASE = "kamailio/tables.sqlite"
+"""Made of the tables where Kamailio reads them from there."""
+
 RELOADED = (
     generations.Effect.TLS_RELOAD,
     generations.Effect.ADDRESSES_RELOAD,
@@ -143,6 +146,17 @@ def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
         if len(columns) >= _TABLE_COLUMNS:
             rows.append((columns[1], columns[4]))
     return tuple(rows)
+
+
+def reads_database(generation: generations.Generation) -> bool:
+    """Whether Kamailio reads its tables from :data:`DATABASE` instead of from the texts."""
+    return f'/{DATABASE}")' in generation.file(KAMAILIO_CONFIG).text
+
+
+def tables_of(generation: generations.Generation) -> tuple[generations.File, ...]:
+    """The rendered htables."""
+    wished = generations.Effect.TABLE_RELOAD
+    return tuple(file for file in generation.files if file.effect is wished)
 
 
 def changed_rows(

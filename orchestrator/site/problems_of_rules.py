@@ -189,6 +189,13 @@ OF_RULES = {
         'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500-+493055549"]}\n'
         '  beta: {fqdn: beta.sbc.example.com, numbers: ["+493055550-+493055599"]}',
     ),
+    "table-too-large": Kind(
+        "The numbers of all tenants do not fit into the memory that Kamailio has.",
+        "It reads its tables when it starts, and without memory for them it does not start.",
+        "Give it as much as the message says, or write numbers as ranges: one row stands for a "
+        "whole block of ten, a hundred or a thousand.",
+        "engines:\n  private_memory: 600\n  shared_memory: 600",
+    ),
     "private-number": Kind(
         "A tenant has a number without a plus.",
         "A user of Teams has a number in E.164 (SIG-1); extensions are the affair of each "

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator import errors
-from orchestrator.site import acme, model, tenants
+from orchestrator.site import acme, model, routes, tenants
 
 MOST_GUESSES = 20
 """Unknown trunks for which the one that is meant is looked for: it costs time for each."""
+
+_PRIVATE, _SHARED = (16, 550), (96, 450)
+"""MiB that Kamailio needs anyhow, and bytes for each row: while it reads a table, which is read
+whole, and for the table itself and its next one (docs/decisions/0036)."""
 
 _LONGEST = 15
 """Digits of the longest number."""
@@ -225,11 +230,51 @@ def _find_wrong_trunks(site: model.Site) -> Iterator[errors.Problem]:
                 )
 
 
+# -- what fits into memory --------------------------------------------------------------------
+
+
+def private_memory(site: model.Site) -> int:
+    """MiB that each process of Kamailio may take."""
+    usual = 64 if site.tenants else 16
+    return site.engines.private_memory or usual
+
+
+def _find_large_tables(site: model.Site) -> Iterator[errors.Problem]:
+    """Kamailio that runs out of memory while it starts does not start."""
+    numbers = sum(_rows(tenant) for tenant in site.tenants.values())
+    others = sum(1 + len(tenant.trunks) for tenant in site.tenants.values())
+    for field, given, need in (
+        ("private_memory", private_memory(site), _mebibytes(max(numbers, others), _PRIVATE)),
+        ("shared_memory", site.engines.shared_memory, _mebibytes(numbers + others, _SHARED)),
+    ):
+        if site.tenants and need > given:
+            yield errors.Problem(
+                "table-too-large",
+                f"the numbers of all tenants are {numbers:,} rows, and they need {need:,} MiB of"
+                f" {field.replace('_', ' ')}; there are {given:,}",
+                ("tenants",),
+                hint=f"engines: {{{field}: {need}}}, or write numbers as ranges",
+            )
+
+
+def _rows(tenant: model.Tenant) -> int:
+    """Rows that a tenant's numbers and prefixes become."""
+    ranges = [tenants.split(text) for text in tenant.numbers if "-" in text]
+    pieces = sum(len(routes.prefixes_of(*ends)) for ends in ranges)
+    return len(tenant.numbers) - len(ranges) + pieces + len(tenant.prefixes)
+
+
+def _mebibytes(rows: int, cost: tuple[int, int]) -> int:
+    base, each = cost
+    return base + math.ceil(rows * each / 2**20)
+
+
 RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_private_numbers,
     _find_shared_numbers,
     _find_shared_names,
     _find_uncovered_names,
     _find_wrong_trunks,
+    _find_large_tables,
 )
 """Each finds Problems of one kind."""

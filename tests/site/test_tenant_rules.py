@@ -283,3 +283,17 @@ def test_guesses_are_not_made_for_ever():
 
     assert told.count("did you mean two?") == tenant_rules.MOST_GUESSES
     assert len(told) == 30
+
+
+def test_tables_fit_into_memory():
+    """One number below what 64 MiB hold, and one above; ranges take few rows."""
+    most = (64 - 16) * 2**20 // 550
+    numbers = [f"+49{number:09}" for number in range(most + 1)]
+    assert found(site({"a": {"numbers": numbers[:-1]}})) == []
+
+    problem = only(site({"a": {"numbers": numbers}}))
+    assert (problem.id, problem.path) == ("table-too-large", ("tenants",))
+    assert "they need 65 MiB of private memory; there are 64" in problem.message
+    assert problem.hint == "engines: {private_memory: 65}, or write numbers as ranges"
+    ranges = [f"+49{number:06}000-+49{number:06}999" for number in range(1000)]
+    assert found(site({"a": {"numbers": ranges}})) == []
