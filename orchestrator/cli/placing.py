@@ -68,5 +68,5 @@ def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:
     """The problem with its place in site.yaml, or that of the nearest part around it."""
     found, _ = places.find(problem.path)
     position = places.position(found)
-    source = places.source.line(position.line) if position else ""
+    source = places.source_of(found).line(position.line) if position else ""
     return dataclasses.replace(problem, position=position, source=source)

@@ -11,7 +11,7 @@ import click
 
 from orchestrator import console, errors
 from orchestrator.cli import settings
-from orchestrator.site import load, model, preset, rules, sentences
+from orchestrator.site import load, model, preset, rules, sentences, tenants
 
 if TYPE_CHECKING:
     from orchestrator.site import tree
@@ -117,8 +117,14 @@ def _go_on(
 def _describe(site: model.Site) -> str:
     trunks = _count(len(site.trunks), "trunk")
     phones = _count(len(site.phones.users) if site.phones else 0, "phone")
-    return f"site {site.site} is valid ({trunks}, {phones})"
+    hosted = f", {_describe_tenants(site)}" if site.tenants else ""
+    return f"site {site.site} is valid ({trunks}, {phones}{hosted})"
+
+
+def _describe_tenants(site: model.Site) -> str:
+    numbers = sum(tenants.count(tenant) for tenant in site.tenants.values())
+    return f"{_count(len(site.tenants), 'tenant')} with {_count(numbers, 'number')}"
 
 
 def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

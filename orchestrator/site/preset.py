@@ -176,7 +176,7 @@ def find_placeholders(places: tree.SourceMap) -> tuple[errors.Problem, ...]:
         )
         for path, node in _leaves(places.root)
         if isinstance(node.value, str)
-        and MARK in places.source.line(node.line + 1)
+        and MARK in places.source_of(path).line(node.line + 1)
         and _PLACEHOLDER.search(node.value)
     )
 

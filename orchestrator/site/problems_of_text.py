@@ -23,14 +23,56 @@ OF_YAML = {
         "Delete it; the place says where. Blanks instead of tabs, no escapes such as \\n.",
     ),
     "file-too-large": Kind(
-        "The file is larger than any site.",
+        "The file is larger than any site, or all included files together are.",
         "A limit keeps a wrong file from taking the memory of the machine.",
-        "Check that it is the right file; otherwise spread the trunks over several sites.",
+        "Check that it is the right file; otherwise include files of tenants, or spread the "
+        "trunks over several sites.",
+        "tenants:\n  include: tenants.d/*.yaml",
     ),
     "too-many-values": Kind(
-        "The file has more keys and values than a site can have.",
+        "The file has more keys and values than a site can have, or all included files together "
+        "have.",
         "A limit keeps a wrong file from taking the memory of the machine.",
-        "Spread the trunks over several sites, or use fewer aliases.",
+        "Include files of tenants, spread the trunks over several sites, or use fewer aliases.",
+        "tenants:\n  include: tenants.d/*.jsonl",
+    ),
+    "json": Kind(
+        "A line of a .jsonl file is not JSON.",
+        "Such a file has one tenant in each line, and this one cannot be read.",
+        "Look at the line shown: text stands in double quotes, and no comma is last.",
+        'tenants: {"acme": {"fqdn": "acme.sbc.example.com", "numbers": ["+493055500"]}}',
+    ),
+    "tenant-twice": Kind(
+        "Two of the files of a site have a tenant of the same name, or one file has it twice.",
+        "One of the two would be lost without a word.",
+        "Keep one of the two; the hint names the place of the first.",
+    ),
+    "include-nothing": Kind(
+        "No file matches a glob of tenants.include.",
+        "A folder that was moved or mistyped would leave all its tenants without calls.",
+        "Correct the glob, or remove it; it begins at the folder of site.yaml.",
+        "tenants:\n  include: tenants.d/*.yaml",
+    ),
+    "include-unreadable": Kind(
+        "A file that tenants.include names cannot be read.",
+        "Its tenants would be left without calls.",
+        "Let the user who runs sbcctl read it, or give a glob that leaves it out.",
+    ),
+    "include-from-nowhere": Kind(
+        "tenants.include stands in a site that comes from standard input.",
+        "Globs begin at the folder of site.yaml, and there is none.",
+        "Give the path of site.yaml instead of -.",
+    ),
+    "include-within": Kind(
+        "An included file has a tenant called include.",
+        "Files that include files would go round in circles, so only site.yaml includes.",
+        "List all globs under tenants.include of site.yaml.",
+        "tenants:\n  include: [tenants.d/*.yaml, generated/*.jsonl]",
+    ),
+    "too-many-files": Kind(
+        "tenants.include names more files than are read.",
+        "A limit keeps a glob that is too wide from reading the whole disk.",
+        "Put several tenants into one file, or all into one .jsonl.",
     ),
     "too-many-aliases": Kind(
         "Aliases (*name) are used very often, or stand for very much.",

@@ -70,7 +70,7 @@ def _placed(problem: errors.Problem, places: tree.SourceMap) -> errors.Problem:
         problem,
         position=where,
         hint=_with_alias(problem.hint, node),
-        source=places.source.line(where.line) if where else "",
+        source=places.source_of(problem.path).line(where.line) if where else "",
     )
 
 
@@ -94,8 +94,10 @@ def _place(detail: ErrorDetails, places: tree.SourceMap) -> errors.Position:
     elif detail["type"] == "extra_forbidden" or path != detail["loc"]:
         where = places.key_position(path)
     else:
-        where = places.position(places.find(path)[0])
-    return where or errors.Position(places.source.file, 1, 1)
+        where = None
+    # A line of JSON has one place for all that is in it.
+    where = where or places.position(places.find(path)[0])
+    return where or errors.Position(places.source_of(path).file, 1, 1)
 
 
 def _problem(
@@ -110,7 +112,7 @@ def _problem(
         position=where,
         hint=_with_alias(hint, places.find(path)[1]),
         # A secret that was written out is not written once more.
-        source="" if asked.is_in_secret(path) else places.source.line(where.line),
+        source="" if asked.is_in_secret(path) else places.source_of(path).line(where.line),
     )
 
 

@@ -73,19 +73,21 @@ def _new(file: str, text: str) -> Source:
     return Source(file, text, starts)
 
 
-def read_source(text: bytes, file: str) -> tuple[Source, tuple[errors.Problem, ...]]:
+def read_source(
+    text: bytes, file: str, *, most_bytes: int = MOST_BYTES
+) -> tuple[Source, tuple[errors.Problem, ...]]:
     """Decode *text*; the Problems are complete when the Source is empty.
 
     A byte order mark at the beginning is dropped. At most one Problem is made for each line.
     """
     top = errors.Position(file, 1, 1)
-    if len(text) > MOST_BYTES:
+    if len(text) > most_bytes:
         return _new(file, ""), (
             errors.Problem(
                 "file-too-large",
-                f"the file has {len(text):,} bytes or more, a site may have {MOST_BYTES:,}",
+                f"the file has {len(text):,} bytes or more, and may have {most_bytes:,}",
                 position=top,
-                hint="spread the trunks over several sites",
+                hint="include files of tenants, or spread the trunks over several sites",
             ),
         )
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -103,7 +105,7 @@ def read_source(text: bytes, file: str) -> tuple[Source, tuple[errors.Problem, .
         return _new(file, ""), (
             errors.Problem(
                 "file-too-large",
-                f"the file has about {lines:,} lines, a site may have {MOST_LINES:,}",
+                f"the file has about {lines:,} lines, and may have {MOST_LINES:,}",
                 position=top,
                 hint="remove empty lines, or spread the trunks over several sites",
             ),
@@ -202,12 +204,14 @@ def without_echoes(
     bad_lines: Iterable[errors.Problem], later: Iterable[errors.Problem]
 ) -> list[errors.Problem]:
     """Leave out what follows from a Problem already there: same line of bad text, same place."""
-    lines = {problem.position.line for problem in bad_lines if problem.position}
+    lines = {
+        (problem.position.file, problem.position.line) for problem in bad_lines if problem.position
+    }
     told: set[errors.Position] = set()
     kept: list[errors.Problem] = []
     for problem in later:
         place = problem.position
-        if place is not None and (place.line in lines or place in told):
+        if place is not None and ((place.file, place.line) in lines or place in told):
             continue
         kept.append(problem)
         if place is not None and problem.path == ():
@@ -215,12 +219,20 @@ def without_echoes(
     return kept
 
 
-def in_order(problems: Iterable[errors.Problem], *, most: int) -> tuple[errors.Problem, ...]:
-    """Sort Problems as they stand in the file; beyond *most* say how many follow."""
+def in_order(
+    problems: Iterable[errors.Problem], *, first: str, most: int
+) -> tuple[errors.Problem, ...]:
+    """Sort Problems as they stand in the files; beyond *most* say how many follow.
 
-    def place(problem: errors.Problem) -> tuple[int, int, str]:
+    Those of the file *first* come first, those of others by the names of the files.
+    """
+
+    def place(problem: errors.Problem) -> tuple[str, int, int, str]:
         where = problem.position
-        return (where.line, where.column, problem.id) if where else (0, 0, problem.id)
+        if where is None:
+            return ("", 0, 0, problem.id)
+        file = "" if where.file == first else where.file
+        return (file, where.line, where.column, problem.id)
 
     ordered = sorted(problems, key=place)
     if len(ordered) <= most:

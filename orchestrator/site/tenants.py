@@ -82,3 +82,10 @@ class Tenant(part.Part):
         if not self.numbers and not self.prefixes:
             raise ValueError("a tenant has numbers, prefixes or both")
         return self
+
+
+def count(tenant: Tenant) -> int:
+    """How many numbers it has; those of prefixes are not counted, there is no end to them."""
+    ranges = [text for text in tenant.numbers if "-" in text]
+    ends = (split(text) for text in ranges)
+    return len(tenant.numbers) - len(ranges) + sum(int(b) - int(a) + 1 for a, b in ends)

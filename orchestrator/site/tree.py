@@ -11,6 +11,11 @@ from orchestrator.site import source
 
 Path = tuple[str | int, ...]
 
+TENANTS = "tenants"
+"""The one part of a site that may stand in several files."""
+
+_Text = source.Source
+
 # Scalars are most of a site; none of them needs dictionaries of its own.
 _NO_CHILDREN: Mapping[str | int, Node] = MappingProxyType({})
 _NO_KEYS: Mapping[str, tuple[int, int]] = MappingProxyType({})
@@ -41,10 +46,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class SourceMap:
-    """Where the values and keys of a site stand in its file."""
+    """Where the values and keys of a site stand in its files.
 
-    source: source.Source
+    Attributes:
+        source: The text of site.yaml.
+        root: Its values, and those of included files where they belong.
+        included: The texts in which tenants stand that are not in site.yaml, by their names.
+    """
+
+    source: _Text
     root: Node
+    included: Mapping[str, _Text] = field(default_factory=lambda: MappingProxyType({}))
+
+    def source_of(self, path: Path) -> _Text:
+        """The text in which the value at *path* stands."""
+        if len(path) < 2 or path[0] != TENANTS:
+            return self.source
+        return self.included.get(str(path[1]), self.source)
 
     def find(self, path: Path) -> tuple[Path, Node]:
         """The longest beginning of *path* that the file has, and its node.
@@ -64,24 +82,25 @@ class SourceMap:
         found, node = self.find(path)
         if found != path and node.alias_of is None:
             return None
-        return self._place(node.line, node.column)
+        return self._place(path, node.line, node.column)
 
     def key_position(self, path: Path) -> errors.Position | None:
         """The place of the last key of *path*; None when it is no key of the file."""
         found, parent = self.find(path[:-1])
         if parent.alias_of is not None:
-            return self._place(parent.line, parent.column)
+            return self._place(path, parent.line, parent.column)
         key = path[-1] if path else None
         if found != path[:-1] or not isinstance(key, str) or key not in parent.keys:
             return None
-        return self._place(*parent.keys[key])
+        return self._place(path, *parent.keys[key])
 
     def first_key_position(self, path: Path) -> errors.Position | None:
         """The place of the first key of the mapping at *path*, or else of its value."""
         found, node = self.find(path)
         if found != path or node.alias_of is not None or not node.keys:
             return self.position(path)
-        return self._place(*next(iter(node.keys.values())))
+        key, place = next(iter(node.keys.items()))
+        return self._place((*path, key), *place)
 
-    def _place(self, line: int, column: int) -> errors.Position:
-        return errors.Position(self.source.file, line + 1, column + 1)
+    def _place(self, path: Path, line: int, column: int) -> errors.Position:
+        return errors.Position(self.source_of(path).file, line + 1, column + 1)

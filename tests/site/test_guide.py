@@ -16,6 +16,7 @@ from orchestrator.site import (
     certificate_rules,
     load,
     model,
+    parse,
     part,
     route_rules,
     rules,
@@ -107,7 +108,7 @@ def test_the_sites_in_the_guide_are_sites():
 def test_the_limits_in_the_guide_are_the_limits():
     """The bounds of a file are those of the program."""
     text = GUIDE.read_text()
-    for bound in (load.MOST_DEPTH, load.MOST_ALIASES, load.MOST_VALUES):
+    for bound in (parse.MOST_DEPTH, parse.MOST_ALIASES, parse.MOST_VALUES):
         assert f"{bound:,}" in text
 
 
