@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator import errors
-from orchestrator.site import jsonl, parse, sentences, source, tree
+from orchestrator.site import jsonl, parse, sentences, source, tenants, tree
 
-KEY = "include"
+KEY = tenants.INCLUDE
 """The key under ``tenants`` that is no tenant."""
 MOST_FILES = 20_000
 """Files that may be included."""
@@ -70,17 +70,17 @@ def read_tenants(places: tree.SourceMap, folder: Path | None) -> Included:
             )
         )
         globs = []
-    tenants, texts = _without_include(given), dict[str, source.Source]()
+    hosted, texts = _without_include(given), dict[str, source.Source]()
     root = places.root
     assert isinstance(root.value, dict), "it has tenants"
-    values = {**root.value, tree.TENANTS: tenants.value}
-    children = {**root.children, tree.TENANTS: tenants}
+    values = {**root.value, tree.TENANTS: hosted.value}
+    children = {**root.children, tree.TENANTS: hosted}
     made.places = tree.SourceMap(
         places.source,
         tree.Node(root.line, root.column, values, children, root.keys, root.weight),
         texts,
     )
-    reader = _Reader(places, made, tenants, texts)
+    reader = _Reader(places, made, hosted, texts)
     for where, path in _files(globs, folder or Path(), places, made):
         if not reader.take(where, path):
             break
@@ -174,7 +174,7 @@ class _Reader:
 
     site: tree.SourceMap
     made: Included
-    tenants: tree.Node
+    hosted: tree.Node
     texts: dict[str, source.Source]
     bytes_read: int = 0
     values_read: int = 0
@@ -232,7 +232,7 @@ class _Reader:
 
     def _add(self, read: source.Source, root: tree.Node) -> None:
         """Put the tenants of one file beside those that are there."""
-        values, children, keys = self.tenants.value, self.tenants.children, self.tenants.keys
+        values, children, keys = self.hosted.value, self.hosted.children, self.hosted.keys
         assert isinstance(values, dict), "made by _without_include"
         assert isinstance(children, dict), "made by _without_include"
         assert isinstance(keys, dict), "made by _without_include"

@@ -23,6 +23,7 @@ from orchestrator.site import callers, fields, model, part, samples, tenants
 ANY = "*"
 """Stands in a path for a name that the operator chooses."""
 
+_INCLUDE = ("tenants", tenants.INCLUDE)
 _STEP = re.compile(r"[^.\[\]]+")
 
 
@@ -53,6 +54,8 @@ class Entry:
 
 def parse(text: str) -> tuple[str, ...] | None:
     """The path an operator wrote, with ``*`` for names of his own; None when there is no field."""
+    if tuple(_STEP.findall(text)) == _INCLUDE:
+        return _INCLUDE
     found: list[str] = []
     here: object = model.Site
     for step in _STEP.findall(text):
@@ -69,6 +72,8 @@ def parse(text: str) -> tuple[str, ...] | None:
 
 def describe(path: tuple[str, ...]) -> Entry:
     """The field at *path* (of :func:`parse`)."""
+    if path == _INCLUDE:
+        return _described_include()
     below = _parts_below(path)
     keys = tuple((key, _sentence(field)) for key, field in below.items())
     choices: tuple[str, ...] = ()
@@ -87,6 +92,20 @@ def describe(path: tuple[str, ...]) -> Entry:
         meaning=meaning,
         keys=keys,
         example=_example(path),
+    )
+
+
+def _described_include() -> Entry:
+    """The one key that the model does not know: it is gone before the model reads a site."""
+    return Entry(
+        path=".".join(_INCLUDE),
+        kind="glob or list of globs",
+        required=False,
+        default="",
+        choices=(),
+        meaning=tenants.MEANING_OF_INCLUDE,
+        keys=(),
+        example="tenants:\n  include: tenants.d/*.yaml",
     )
 
 

@@ -494,7 +494,7 @@ class Site(Part):
     routes: Annotated[dict[Name, Route], Field(max_length=1000)] = Field(default={})
     """Where calls go; what no route is for, trunks and phones take by their numbers."""
     tenants: dict[Name, Tenant] = Field(default={})
-    """Customers of a provider by name, each with its own name towards Teams and its numbers."""
+    """Customers of a provider by name; include names files with more of them."""
     media: Media = Media()
     """Media ports."""
     engines: Engines = Engines()

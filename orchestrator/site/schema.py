@@ -16,7 +16,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from orchestrator.site import model
+from orchestrator.site import model, tenants
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """What yaml-language-server and check-jsonschema both read."""
@@ -73,8 +73,16 @@ def schema() -> dict[str, object]:
     """The schema of a site.yaml."""
     made = model.Site.model_json_schema(schema_generator=_AsWritten)
     parts = {name: _with_short_form(name, part) for name, part in made.pop("$defs").items()}
+    made["properties"]["tenants"]["properties"] = {tenants.INCLUDE: _globs()}
     whole = {"$schema": DRAFT, "title": "site.yaml of sbcctl", **_without(made, "title")}
     return {key: _plain(value) for key, value in {**whole, "definitions": parts}.items()}
+
+
+def _globs() -> dict[str, Any]:
+    """What names files of tenants; it stands beside the names, and is no tenant."""
+    glob = {"type": "string", "minLength": 1}
+    globs = {"type": "array", "items": glob, "minItems": 1}
+    return {"description": tenants.MEANING_OF_INCLUDE, "anyOf": [glob, globs]}
 
 
 def _with_short_form(name: str, part: dict[str, Any]) -> dict[str, Any]:

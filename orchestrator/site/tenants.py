@@ -19,6 +19,14 @@ from pydantic import (
 
 from orchestrator.site import part, scalars
 
+INCLUDE = "include"
+"""The key beside the names of tenants that names files with more of them (``include.py``)."""
+MEANING_OF_INCLUDE = (
+    "Globs of files with more tenants, from the folder of site.yaml: YAML, or lines of JSON "
+    "(.jsonl)."
+)
+"""What an operator reads about it."""
+
 _NUMBER = r"\+?[0-9]{1,15}"
 _ALL_SINGLE = re.compile(rf"(?:{_NUMBER}\n)*")
 _RANGE = re.compile(rf"{_NUMBER} *- *{_NUMBER}")

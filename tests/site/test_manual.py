@@ -76,6 +76,15 @@ def test_what_is_no_field_is_none(text):
     assert manual.parse(text) is None
 
 
+def test_the_files_of_tenants_are_explained():
+    """The one key the model does not know."""
+    entry = manual.describe(manual.parse("tenants.include"))
+
+    assert (entry.path, entry.kind) == ("tenants.include", "glob or list of globs")
+    assert read(entry.example) == {"tenants": {"include": "tenants.d/*.yaml"}}
+    assert manual.parse("tenants.acme.fqdn") == ("tenants", "*", "fqdn")
+
+
 def test_what_may_be_meant_is_offered():
     assert manual.near("teams.prot")[0] == "teams.port"
     assert manual.near("gateways") == ("trunks.*.gateways",)

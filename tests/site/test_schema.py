@@ -86,6 +86,9 @@ def trunk_with(extra: str) -> str:
         trunk_with("numbers: ['+4930', 4940]"),
         trunk_with("numbering: {country: 49}"),
         trunk_with("tls:"),
+        with_(
+            "tenants: {a: {fqdn: a.sbc.example.com, numbers: ['+4930', 4931], trunks: [office]}}\n"
+        ),
         with_("routes: {a: {number: 4930, to: [office, {party: teams, ring_within: 5}]}}\n"),
         MINIMAL.replace(
             '["sip:192.0.2.20:5060;transport=udp"]',
@@ -114,12 +117,24 @@ def test_what_validate_takes_the_schema_takes(text):
         trunk_with("srtp: perhaps"),
         trunk_with("codecs: []"),
         trunk_with("tls: {host: x.example.com}"),
+        with_("tenants: {include: {fqdn: a.sbc.example.com, numbers: ['+4930']}}\n"),
+        with_("tenants: {include: []}\n"),
+        with_("tenants: {a: {numbers: ['+4930']}}\n"),
+        with_("tenants: {a: {fqdn: a.sbc.example.com, number: '+4930'}}\n"),
         with_("routes: {a: {to: [{partty: office}]}}\n"),
     ],
 )
 def test_a_wrong_key_type_or_word_is_refused_by_both(text):
     assert not is_valid(text)
     assert complaints(text) != []
+
+
+@pytest.mark.parametrize("globs", ["tenants.d/*.yaml", "[tenants.d/*.yaml, '*.jsonl']"])
+def test_it_knows_files_of_tenants(globs):
+    """Beside tenants of the site itself; only a file of its own can show what validate says."""
+    own = "own: {fqdn: own.sbc.example.com, prefixes: [+49305]}"
+
+    assert complaints(with_(f"tenants: {{include: {globs}, {own}}}\n")) == []
 
 
 def test_every_key_has_a_description_or_a_part_that_has_one():
