@@ -70,16 +70,28 @@ def _site(**more: _Value) -> Mapping[str, _Value]:
     }
 
 
-def _customer(gateway: str, numbers: str) -> _Value:
+def _tenant(name: str, numbers: str, **more: _Value) -> _Value:
     return {
-        "kind": "pbx",
-        "gateways": _Yours(f'["sip:{gateway}:5060;transport=udp"]'),
+        "fqdn": _Yours(f"{name}.sbc.example.com"),
         "numbers": _Yours(f'["{numbers}"]'),
+        **more,
     }
 
 
-def _customer_first(name: str, numbers: str) -> _Value:
-    return {"prefix": _Yours(f'"{numbers}"'), "to": f"[{name}, teams]"}
+def _wildcard() -> _Value:
+    """A certificate that covers every tenant; no CA gives one without a record in DNS."""
+    update: _Value = {
+        "server": _Yours("192.0.2.53"),
+        "key_name": _Yours("sbc.example.com"),
+        "secret": "{file: /etc/sbcctl/tsig.secret}",
+    }
+    return {
+        "acme": {
+            "email": _Yours("ops@example.com"),
+            "names": _Yours('["*.sbc.example.com"]'),
+            "dns": {"rfc2136": update},
+        }
+    }
 
 
 def _lab() -> Mapping[str, _Value]:
@@ -114,23 +126,29 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             _site(trunks={"office": {"kind": "pbx", "gateways": _Yours(_OFFICE)}}),
         ),
         "hosting": Preset(
-            "Several customers behind one Teams domain: a trunk for each, and routes that say by "
-            "number which customer a call is for. Tenants of their own, each with its own domain, "
-            "limits and certificate, are not built yet; until then what separates customers here "
-            "is numbers and trunks.",
+            "Many customers behind one SBC. Each is a tenant with its own name one label under "
+            "teams.fqdn, which one wildcard of the certificate covers, and with its numbers; "
+            "its calls go over its own trunk, or over those all share. A file for each is read "
+            'where tenants says "include: tenants.d/*.yaml".',
             _site(
+                certificate=_wildcard(),
                 trunks={
-                    "customer-a": _customer("192.0.2.20", "+49305550"),
-                    "customer-b": _customer("192.0.2.21", "+49305551"),
+                    "customer-b": {
+                        "kind": "pbx",
+                        "gateways": _Yours('["sip:192.0.2.21:5060;transport=udp"]'),
+                        "numbers": _Yours('["+49305551"]'),
+                    },
                     "carrier": {
                         "kind": "carrier",
                         "gateways": _Yours('["sip:192.0.2.41:5060;transport=udp"]'),
                     },
                 },
-                routes={
-                    "help": {"emergency": '["112", "110"]', "to": "[carrier]"},
-                    "to-customer-a": _customer_first("customer-a", "+49305550"),
-                    "to-customer-b": _customer_first("customer-b", "+49305551"),
+                routes={"help": {"emergency": '["112", "110"]', "to": "[carrier]"}},
+                tenants={
+                    "customer-a": _tenant("customer-a", "+4930555000-+4930555099"),
+                    "customer-b": _tenant(
+                        "customer-b", "+4930555100-+4930555199", trunks="[customer-b]"
+                    ),
                 },
             ),
         ),
