@@ -153,12 +153,13 @@ def _find_uncovered_names(site: model.Site) -> Iterator[errors.Problem]:
         path = ("tenants", name, "fqdn")
         base = next((base for base in bases if above.endswith(f".{base}")), "")
         if base:
+            joined = tenant.fqdn.removesuffix(f".{base}").replace(".", "-")
             yield errors.Problem(
                 "fqdn-too-deep",
                 f"the name {tenant.fqdn} of tenant {name} is more than one label under {base}, and"
                 f" the wildcard *.{base} stands for one only",
                 path,
-                hint=f"for example {label}.{base}",
+                hint=f"for example {joined}.{base}",
             )
         else:
             yield errors.Problem(

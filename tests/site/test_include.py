@@ -217,6 +217,18 @@ def test_a_site_in_no_file_includes_nothing(read):
     assert (problem.id, problem.position.line) == ("include-from-nowhere", 14)
 
 
+def test_what_was_written_down_may_be_as_large_as_all_files():
+    """A saved plan has the whole site in it: more than one file of an operator may have."""
+    numbers = ", ".join(f'"+49{number:012}"' for number in range(parse.MOST_VALUES + 1))
+    text = f"{SITE}tenants: {{a: {{fqdn: a.sbc.example.com, numbers: [{numbers}]}}}}\n".encode()
+    assert len(text) > source.MOST_BYTES
+    with pytest.raises(errors.SiteError):
+        load.load_site(text, "x")
+
+    site, _ = load.read_text(text, "plan.json")
+    assert len(site.tenants["a"].numbers) == parse.MOST_VALUES + 1
+
+
 def test_all_files_together_have_limits(tmp_path, monkeypatch):
     path = write(tmp_path, YAML, a=tenant("a", "+4930"), b=tenant("b", "+4931"))
     load.read_site(path)

@@ -226,7 +226,7 @@ def test_what_to_do_about_a_name():
     deep = only(site({"a": {"fqdn": "b.a.sbc.example.com", "numbers": ["+4930"]}}))
     outside = only(site({"a": {"fqdn": "a.example.org", "numbers": ["+4930"]}}))
 
-    assert deep.hint == "for example b.sbc.example.com"
+    assert deep.hint == "for example b-a.sbc.example.com"
     assert outside.hint == (
         "for example a.sbc.example.com, or add its wildcard to certificate.acme.names"
     )

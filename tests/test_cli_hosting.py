@@ -1,0 +1,44 @@
+"""docs/guide/hosting.md: what it shows of tenants in files is what there is."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+from orchestrator import cli
+from orchestrator.site import include, parse, source
+
+GUIDE = (Path(__file__).parents[1] / "docs/guide/hosting.md").read_text()
+STEPS = re.findall(
+    r"^`(?P<file>[^`\n]+)`:\n\n```\n(?P<text>.*?)^```$"
+    r"|^```text\n\$ sbcctl (?P<words>.*?)\n(?P<shown>.*?)^```$",
+    GUIDE,
+    re.MULTILINE | re.DOTALL,
+)
+"""A file that is written, or a command line with what it prints, in the order of the page."""
+
+
+def test_what_the_guide_shows_is_what_validate_prints(tmp_path, capsys):
+    assert [bool(words) for _, _, words, _ in STEPS] == [False] * 4 + [True, False, True]
+    with contextlib.chdir(tmp_path):
+        for file, text, words, shown in STEPS:
+            if file:
+                Path(file).parent.mkdir(exist_ok=True)
+                Path(file).write_text(text)
+                continue
+            cli.run(words.split())
+            told = capsys.readouterr()
+            assert told.out.rstrip("\n") + told.err.rstrip("\n") == shown.rstrip("\n")
+
+
+def test_the_limits_in_the_guide_are_the_limits():
+    rows = dict(re.findall(r"^\| ([a-z A-Z]+) \| ([0-9,]+(?: MiB)?) \|$", GUIDE, re.MULTILINE))
+
+    assert rows == {
+        "included files": f"{include.MOST_FILES:,}",
+        "bytes of all of them": f"{include.MOST_BYTES >> 20} MiB",
+        "bytes of one in YAML": f"{source.MOST_BYTES >> 20} MiB",
+        "keys and values of all of them": f"{include.MOST_VALUES:,}",
+        "keys and values of one in YAML": f"{parse.MOST_VALUES:,}",
+    }
