@@ -208,7 +208,9 @@ class _Reader:
 
     def _build(self, read: source.Source, *, is_json: bool) -> None:
         if is_json:
-            root, found = jsonl.build(read, most_values=MOST_VALUES)
+            root, found = jsonl.build(
+                read, most_values=MOST_VALUES, most_problems=parse.MOST_PROBLEMS
+            )
         else:
             root, found = parse.build(read)
         self.made.problems += found

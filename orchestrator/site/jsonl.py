@@ -18,12 +18,12 @@ NAME = "name"
 
 
 def build(
-    read: source.Source, *, most_values: int
+    read: source.Source, *, most_values: int, most_problems: int
 ) -> tuple[tree.Node | None, list[errors.Problem]]:
     """The lines as a mapping of names, as ``parse.build`` would give it for YAML.
 
     Each tenant is a value without anything below it: its place is its line. Lines without a
-    tenant are left out, and there is a Problem for each.
+    tenant are left out, and there is a Problem for each; beyond *most_problems* none is read.
     """
     if _count_values(read.text) > most_values:
         return None, [_too_many(read, most_values)]
@@ -32,6 +32,8 @@ def build(
     keys: dict[str, tuple[int, int]] = {}
     problems: list[errors.Problem] = []
     for number in range(len(read.starts)):
+        if len(problems) > most_problems:
+            break
         text = read.text[read.starts[number] : _end_of(read, number)].strip()
         if not text:
             continue

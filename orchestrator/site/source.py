@@ -20,6 +20,9 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_LINES = 500_000
 """The most lines of a site.yaml."""
 
+MOST_SHOWN = 100_000
+"""Characters of the longest line that is shown: a thousand Problems may be in one line."""
+
 _MOST_BAD_LINES = 20
 _MOST_BAD_CHARACTERS = 1_000
 
@@ -59,11 +62,14 @@ class Source:
     def line(self, number: int) -> str:
         """The text of line *number*, counted from 1, without its end; empty past the end.
 
-        A line that spells out a password is not shown: the output may end in a public log.
+        A line that spells out a password is not shown: the output may end in a public log. Nor is
+        one longer than MOST_SHOWN.
         """
         if not 1 <= number <= len(self.starts):
             return ""
         end = self.starts[number] if number < len(self.starts) else len(self.text)
+        if end - self.starts[number - 1] > MOST_SHOWN:
+            return ""
         text = self.text[self.starts[number - 1] : end].rstrip("\r\n")
         return "" if _SECRET.search(text) else text
 

@@ -8,7 +8,7 @@ import pytest
 from tenant_files import LINES, line, problems_of, told, write
 
 from orchestrator import errors
-from orchestrator.site import include, load, model
+from orchestrator.site import include, load, model, parse
 
 
 def test_lines_of_json_are_tenants(tmp_path):
@@ -77,6 +77,26 @@ def test_lines_have_limits_before_they_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(include, "MOST_VALUES", 100)
 
     assert ("too-many-values", "a.jsonl:1:1") in told(path)
+
+
+def test_reading_ends_after_many_wrong_lines(tmp_path):
+    path = write(tmp_path, LINES)
+    (tmp_path / "a.jsonl").write_text("[]\n" * 400_000)
+    began = time.process_time()
+    problems = problems_of(path)
+
+    assert len(problems) == parse.MOST_PROBLEMS + 1
+    assert problems[-1].id == "more-problems"
+    assert time.process_time() - began < 2
+
+
+def test_a_thousand_problems_of_one_long_line_do_not_hold_it_a_thousand_times(tmp_path):
+    path = write(tmp_path, LINES)
+    (tmp_path / "a.jsonl").write_text(line("a", *(f"+49x{number}" for number in range(100_000))))
+    problems = problems_of(path)
+
+    assert len(problems) == parse.MOST_PROBLEMS + 1
+    assert sum(len(problem.source) for problem in problems) == 0
 
 
 def test_a_million_numbers_in_lines_take_seconds(tmp_path):
