@@ -16,6 +16,7 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "teams.networks": "[198.51.100.0/24]",
         "teams.trusted_roots": "/etc/sbcctl/microsoft.pem",
         "certificate.acme.email": "ops@example.com",
+        "engines.private_memory": "128",
         "certificate.acme.dns.rfc2136.server": "192.0.2.53",
         "certificate.acme.dns.rfc2136.key_name": "sbc.example.com",
         "certificate.acme.dns.rfc2136.secret": "{file: /etc/sbcctl/tsig.secret}",
