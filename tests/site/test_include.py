@@ -220,7 +220,9 @@ def test_a_site_in_no_file_includes_nothing(read):
 def test_what_was_written_down_may_be_as_large_as_all_files():
     """A saved plan has the whole site in it: more than one file of an operator may have."""
     numbers = ", ".join(f'"+49{number:012}"' for number in range(parse.MOST_VALUES + 1))
-    text = f"{SITE}tenants: {{a: {{fqdn: a.sbc.example.com, numbers: [{numbers}]}}}}\n".encode()
+    memory = "engines: {private_memory: 1024, shared_memory: 1024}"
+    tenants = f"tenants: {{a: {{fqdn: a.sbc.example.com, numbers: [{numbers}]}}}}"
+    text = f"{SITE}{memory}\n{tenants}\n".encode()
     assert len(text) > source.MOST_BYTES
     with pytest.raises(errors.SiteError):
         load.load_site(text, "x")
