@@ -32,7 +32,7 @@ def tenant(name: str, number: str) -> str:
     return f'{name}:\n  fqdn: {name}.sbc.example.com\n  numbers: ["{number}"]\n'
 
 
-def line(name: str, *numbers: str, **more: object) -> str:
+def line(name: str, *numbers: object, **more: object) -> str:
     fqdn = f"{name}.sbc.example.com"
     return json.dumps({"name": name, "fqdn": fqdn, "numbers": numbers, **more}) + "\n"
 

@@ -128,15 +128,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "hosting": Preset(
             "Many customers behind one SBC. Each is a tenant with its own name one label under "
             "teams.fqdn, which one wildcard of the certificate covers, and with its numbers; "
-            "its calls go over its own trunk, or over those all share. A file for each is read "
-            'where tenants says "include: tenants.d/*.yaml".',
+            "its calls go over a trunk of its own, or over those that are nobody's own. A file "
+            'for each is read where tenants says "include: tenants.d/*.yaml".',
             _site(
                 certificate=_wildcard(),
                 trunks={
                     "customer-b": {
                         "kind": "pbx",
                         "gateways": _Yours('["sip:192.0.2.21:5060;transport=udp"]'),
-                        "numbers": _Yours('["+49305551"]'),
                     },
                     "carrier": {
                         "kind": "carrier",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from tenant_files import LINES, line, problems_of, told, write
 
@@ -14,7 +12,7 @@ from orchestrator.site import include, load, model, parse
 def test_lines_of_json_are_tenants(tmp_path):
     path = write(tmp_path, LINES)
     text = line("acme", "+4930", "+4931-+4932", trunks=["carrier"]) + "\n" + line("beta", "+4933")
-    text += '{"name": "gamma", "fqdn": "gamma.sbc.example.com", "prefixes": [4934], '
+    text += '{"name": "gamma", "fqdn": "gamma.sbc.example.com", "prefixes": ["+4934"], '
     text += '"trunks": ["carrier"]}'
     (tmp_path / "some.jsonl").write_text(text)
     site, places = load.read_site(path)
@@ -22,7 +20,7 @@ def test_lines_of_json_are_tenants(tmp_path):
     assert site.tenants["acme"] == model.Tenant(
         fqdn="acme.sbc.example.com", numbers=("+4930", "+4931-+4932"), trunks=("carrier",)
     )
-    assert site.tenants["gamma"].prefixes == ("4934",), "a number is the text that was written"
+    assert site.tenants["gamma"].prefixes == ("+4934",)
     where = errors.Position(f"{tmp_path}/some.jsonl", 3, 1)
     assert places.key_position(("tenants", "beta")) == where
 
@@ -37,6 +35,8 @@ def test_lines_of_json_are_tenants(tmp_path):
         ('{"fqdn": "b.sbc.example.com", "numbers": ["+4930"]}', "missing-key", "2:1"),
         ('{"name": 1, "name": 2}', "duplicate-key", "2:1"),
         ('{"name": "b", "fqdn": "b.sbc.example.com", "fqdn": "x"}', "duplicate-key", "2:1"),
+        # A number is the text that was written, as in YAML.
+        (line("b", 4931), "private-number", "2:1"),
         (line("b", "+4931", limit=3), "unknown-key", "2:1"),
         (line("b", "+49 31"), "bad-value", "2:1"),
         (line("b", "+4931\n"), "bad-character", "2:1"),
@@ -99,14 +99,12 @@ def test_a_thousand_problems_of_one_long_line_do_not_hold_it_a_thousand_times(tm
     assert sum(len(problem.source) for problem in problems) == 0
 
 
-def test_a_million_numbers_in_lines_take_seconds(tmp_path):
-    """A tenth of them here: the time is linear, and bench measures the whole."""
-    path = write(tmp_path, LINES)
+def test_very_many_numbers_in_lines(tmp_path):
+    """A hundred thousand; bench/hosting.py measures a million."""
+    path = write(tmp_path, LINES + "engines: {private_memory: 128}\n")
     with (tmp_path / "all.jsonl").open("w") as file:
         for number in range(1_000):
             file.write(line(f"t{number}", *(f"+49{number:04}{last:04}" for last in range(100))))
-    began = time.process_time()
     site, _ = load.read_site(path)
 
     assert sum(len(each.numbers) for each in site.tenants.values()) == 100_000
-    assert time.process_time() - began < 3

@@ -86,9 +86,7 @@ def trunk_with(extra: str) -> str:
         trunk_with("numbers: ['+4930', 4940]"),
         trunk_with("numbering: {country: 49}"),
         trunk_with("tls:"),
-        with_(
-            "tenants: {a: {fqdn: a.sbc.example.com, numbers: ['+4930', 4931], trunks: [office]}}\n"
-        ),
+        with_("tenants: {a: {fqdn: a.sbc.example.com, prefixes: [+4931], trunks: [office]}}\n"),
         with_("routes: {a: {number: 4930, to: [office, {party: teams, ring_within: 5}]}}\n"),
         MINIMAL.replace(
             '["sip:192.0.2.20:5060;transport=udp"]',
