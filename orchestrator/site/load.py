@@ -43,7 +43,10 @@ def read_site(path: str) -> tuple[model.Site, tree.SourceMap]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise errors.HostError(f"{path} cannot be read: {why}", hint=_hint_for(error)) from error
-    return _load(source.read_source(text, path), folder=Path(path).parent)
+    read = _load(source.read_source(text, path), folder=Path(path).parent)
+    # It lives as long as the process: of a million numbers, whoever comes next searches none.
+    gc.freeze()
+    return read
 
 
 def read_text(text: bytes, name: str) -> tuple[model.Site, tree.SourceMap]:
