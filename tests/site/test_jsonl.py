@@ -82,12 +82,10 @@ def test_lines_have_limits_before_they_are_read(tmp_path, monkeypatch):
 def test_reading_ends_after_many_wrong_lines(tmp_path):
     path = write(tmp_path, LINES)
     (tmp_path / "a.jsonl").write_text("[]\n" * 400_000)
-    began = time.process_time()
     problems = problems_of(path)
 
     assert len(problems) == parse.MOST_PROBLEMS + 1
     assert problems[-1].id == "more-problems"
-    assert time.process_time() - began < 2
 
 
 def test_a_thousand_problems_of_one_long_line_do_not_hold_it_a_thousand_times(tmp_path):
