@@ -32,6 +32,8 @@ _BAD = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+# What is surely none of these; a text of nothing else need not be searched letter by letter.
+_PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 # A scalar may not hold line breaks and tabs either: "\n" in quotes, or a block scalar.
 _BAD_IN_VALUE = re.compile(f"[\t\n\r]|{_BAD.pattern}")
 _DIRECTIVE = re.compile(r"(?:^|(?<=[\r\n]))%")
@@ -117,7 +119,7 @@ def read_source(
             ),
         )
     source = _new(file, decoded)
-    found = tuple(_bad_characters(source))
+    found = tuple(_bad_characters(source)) if text.translate(None, _PLAIN) else ()
     if not found:
         directives = _directives(source)
         return (_new(file, "") if directives else source), directives
@@ -134,7 +136,7 @@ def _directives(source: Source) -> tuple[errors.Problem, ...]:
 
     A line that begins with % can be nothing else, but for a text in quotes over several lines.
     """
-    match = _DIRECTIVE.search(source.text)
+    match = _DIRECTIVE.search(source.text) if "%" in source.text else None
     if match is None:
         return ()
     place = source.position_at(match.start())
