@@ -5,7 +5,7 @@ Table ``tenant``:
 ============== ===============================================================================
 key            value
 ============== ===============================================================================
-``FQDN``       ``n=NAME``, and ``r=ROUTE`` when the tenant has trunks of its own
+``FQDN``       ``n=NAME``, limits (``max``, ``cps``), and last ``r=ROUTE`` for trunks of its own
 ``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
 ``ONE/OTHER``  1: the two trunks are some tenant's own both
 ============== ===============================================================================
@@ -44,13 +44,20 @@ def tenant_table(site: model.Site) -> tables.Table:
     """The table ``tenant``."""
     entries: dict[str, str] = {}
     for name, tenant in site.tenants.items():
-        values = [("n", name)]
+        values = [("n", name), *_limits(tenant)]
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)
         entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
         entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
     return tables.sealed("tenant", entries, bits=_TENANT_BITS)
+
+
+def _limits(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
+    limits = tenant.limits or tenants.Limits.model_construct()
+    for key, most in (("max", limits.calls), ("cps", limits.calls_per_second)):
+        if most is not None:
+            yield key, str(most)
 
 
 def number_table(site: model.Site) -> tables.Table:

@@ -67,6 +67,9 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "tenants.*.numbers": '["+493055500", "+493056000-+493056999"]',
         "tenants.*.prefixes": '["+4930558"]',
         "tenants.*.trunks": "[office]",
+        "tenants.*.limits": "{calls: 30, calls_per_second: 2}",
+        "tenants.*.limits.calls": "30",
+        "tenants.*.limits.calls_per_second": "2",
         "media.ports.first": "30000",
         "media.ports.last": "39999",
     }

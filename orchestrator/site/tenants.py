@@ -73,6 +73,21 @@ def _are_single(value: list[str] | tuple[str, ...]) -> bool:
     return text.count("\n") == len(value) and _ALL_SINGLE.fullmatch(text) is not None
 
 
+class Limits(part.Part):
+    """How much a customer may call at once; emergency calls are outside of it, and count."""
+
+    calls: Annotated[scalars.Whole, Field(ge=1, le=1_000_000)] | None = None
+    """Calls at once, both ways; the next one gets 503."""
+    calls_per_second: Annotated[scalars.Whole, Field(ge=1, le=10_000)] | None = None
+    """New calls in a second, both ways; the next one gets 503."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.calls is None and self.calls_per_second is None:
+            raise ValueError("limits are calls, calls_per_second or both")
+        return self
+
+
 class Tenant(part.Part):
     """One customer of a provider: calls for its numbers are its own, and nobody else's."""
 
@@ -84,6 +99,8 @@ class Tenant(part.Part):
     """What further numbers of it begin with."""
     trunks: tuple[scalars.Name, ...] = ()
     """Its own trunks, in order; without any its calls follow routes and the shared trunks."""
+    limits: Limits | None = None
+    """How much it may call at once."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:

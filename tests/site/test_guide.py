@@ -49,6 +49,7 @@ CHAPTERS = {
     "routes.NAME": model.Route,
     "routes.NAME.to": model.Target,
     "tenants.NAME": tenants.Tenant,
+    "tenants.NAME.limits": tenants.Limits,
     "phones": model.Phones,
     "phones.users.USER": model.Phone,
     "Secrets": model.Secret,

@@ -66,6 +66,45 @@ async def transferred(told: story.Story) -> str:
     return "both calls went by northwind's name"
 
 
+async def limited(told: story.Story) -> str:
+    """Two calls at once are the most: a third gets 503, and a call for help does not (I5)."""
+    lab = told.lab
+    standing = []
+    for _ in range(2):
+        caller = await lab.branch.dial(_NORTHWIND.number, caller=addresses.BRANCH_NUMBER)
+        callee = await lab.teams.next_leg(call_id=caller.call.invite.call_id)
+        await told.connect(caller, callee)
+        standing.append((caller, callee))
+    await _refused(await _from_northwind(told, addresses.BRANCH_NUMBER), 503)
+    await _refused(await lab.branch.dial(_NORTHWIND.number, caller=addresses.BRANCH_NUMBER), 503)
+    caller = await _from_northwind(told, "112")
+    callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+    await told.connect(caller, callee)
+    await openings.hang_up(caller, callee)
+    caller, callee = standing.pop()
+    await openings.hang_up(callee, caller)
+    busy = await _from_northwind(told, addresses.BRANCH_NUMBER)
+    (await lab.branch.next_leg(call_id=busy.call.invite.call_id)).refuse(486)
+    await _refused(busy, 486)
+    given_up = await _from_northwind(told, addresses.BRANCH_NUMBER)
+    ringing = await lab.branch.next_leg(call_id=given_up.call.invite.call_id)
+    ringing.ring()
+    await given_up.cancel()
+    await ringing.cancelled()
+    caller = await _from_northwind(told, addresses.BRANCH_NUMBER)
+    callee = await lab.branch.next_leg(call_id=caller.call.invite.call_id)
+    await told.connect(caller, callee)
+    for one, other in ((caller, callee), *standing):
+        await openings.hang_up(one, other)
+    return (
+        "the third call got 503, one for help passed; whoever ended, was busy or gave up made room"
+    )
+
+
+async def _from_northwind(told: story.Story, number: str) -> leg.OutgoingLeg:
+    return await told.lab.teams.dial(number, caller=_NORTHWIND.number, fqdn=_NORTHWIND.fqdn)
+
+
 async def another_number(told: story.Story) -> str:
     """A customer may not call under a number of another's (H4, MT-3)."""
     caller = await told.lab.teams.dial(
@@ -166,6 +205,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
     ),
+    story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
     story.Scenario(
         "tenant-options", "OPTIONS of one name", ("MT-1", "OPT-11"), pinged, site=HOSTING
     ),
