@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.render import routes as routing
-from orchestrator.render import tables
+from orchestrator.render import tables, trunks
 from orchestrator.site import model, routes, tenants
 
 FILES = ("kamailio/tables/number", "kamailio/tables/tenant")
@@ -44,20 +44,13 @@ def tenant_table(site: model.Site) -> tables.Table:
     """The table ``tenant``."""
     entries: dict[str, str] = {}
     for name, tenant in site.tenants.items():
-        values = [("n", name), *_limits(tenant)]
+        values = [("n", name), *trunks.limits_of(tenant.limits)]
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)
         entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
         entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
     return tables.sealed("tenant", entries, bits=_TENANT_BITS)
-
-
-def _limits(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
-    limits = tenant.limits or tenants.Limits.model_construct()
-    for key, most in (("max", limits.calls), ("cps", limits.calls_per_second)):
-        if most is not None:
-            yield key, str(most)
 
 
 def number_table(site: model.Site) -> tables.Table:

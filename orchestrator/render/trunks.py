@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.render import accounts, tables
-from orchestrator.site import callers, microsoft, model, routes
+from orchestrator.site import callers, microsoft, model, routes, tenants
 
 TEAMS = "teams"
 """The party behind Microsoft's names."""
@@ -167,7 +167,15 @@ def _trunk_params(trunk: model.Trunk, number: int, *, own: bool) -> str:
         values.append(("name", trunk.tls.name))
     if trunk.registration:
         values.append(("contact", accounts.contact_user(trunk.registration)))
-    return tables.params([*values, *_identity(trunk)])
+    return tables.params([*values, *limits_of(trunk.limits), *_identity(trunk)])
+
+
+def limits_of(limits: tenants.Limits | None) -> list[tuple[str, str]]:
+    """What the row of a trunk or a tenant says of its limits."""
+    if limits is None:
+        return []
+    given = (("max", limits.calls), ("cps", limits.calls_per_second))
+    return [(key, str(most)) for key, most in given if most is not None]
 
 
 def _identity(trunk: model.Trunk) -> list[tuple[str, str]]:

@@ -126,6 +126,7 @@ class KamailioView:
     realm: str
     phones: bool
     hosting: bool
+    counting: bool
     domains: tuple[str, ...]
     peer_name_regex: str
     trusted_roots: str
@@ -190,6 +191,11 @@ def _tables(site: model.Site, facts: EngineFacts, secrets: Secrets) -> tuple[tab
     return tuple(sorted(found, key=lambda each: each.name))
 
 
+def _counts(site: model.Site) -> bool:
+    """Whether calls are counted: a tenant may get a limit while they stand."""
+    return bool(site.tenants) or any(trunk.limits for trunk in site.trunks.values())
+
+
 def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
@@ -200,6 +206,8 @@ def kamailio_view(
         files.append("phones")
     if site.tenants:
         files.append("tenants")
+    if _counts(site):
+        files.append("limits")
     proves = any(trunk.proof for trunk in site.trunks.values())
     if proves:
         files.append("proofs")
@@ -225,6 +233,7 @@ def kamailio_view(
         realm=site.phones.realm if site.phones else site.teams.fqdn,
         phones=site.phones is not None,
         hosting=bool(site.tenants),
+        counting=_counts(site),
         domains=hosting.domains(site),
         peer_name_regex=microsoft.peer_name_regex(site),
         trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",

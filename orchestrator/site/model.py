@@ -63,6 +63,7 @@ Realm = scalars.Realm
 Secret = part.Secret
 Acme = acme.Acme
 Tenant = tenants.Tenant
+Limits = tenants.Limits
 
 
 class Cloud(StrEnum):
@@ -313,6 +314,8 @@ class Trunk(Part):
     """Which number it sees as the caller."""
     trusted: bool | None = None
     """Whether it may know who calls anonymously; by default true for a PBX only (SIG-23)."""
+    limits: Limits | None = None
+    """How many calls it may have at once."""
     history: callers.History | None = None
     """Who forwarded a call: pass (PBX), diversion (as Diversion header) or drop (carrier)."""
 

@@ -74,7 +74,7 @@ def _are_single(value: list[str] | tuple[str, ...]) -> bool:
 
 
 class Limits(part.Part):
-    """How much a customer may call at once; emergency calls are outside of it, and count."""
+    """How much a customer or a trunk may call at once; emergency calls count and always pass."""
 
     calls: Annotated[scalars.Whole, Field(ge=1, le=1_000_000)] | None = None
     """Calls at once, both ways; the next one gets 503."""

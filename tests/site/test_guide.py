@@ -42,6 +42,7 @@ CHAPTERS = {
     "trunks.NAME": model.Trunk,
     "trunks.NAME.gateways": model.Gateway,
     "trunks.NAME.tls": model.TrunkTls,
+    "trunks.NAME.limits": tenants.Limits,
     "trunks.NAME.digest": model.Digest,
     "trunks.NAME.numbering": callers.Numbering,
     "trunks.NAME.caller_id": callers.CallerId,

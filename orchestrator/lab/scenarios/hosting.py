@@ -101,6 +101,29 @@ async def limited(told: story.Story) -> str:
     )
 
 
+async def trunk_limited(told: story.Story) -> str:
+    """A trunk that is full takes no more calls, either way, until one of them ends."""
+    lab = told.lab
+    standing = []
+    for _ in range(2):
+        caller = await lab.pbx.dial(_CONTOSO.number, caller=addresses.PBX_NUMBER)
+        callee = await lab.teams.next_leg(call_id=caller.call.invite.call_id)
+        await told.connect(caller, callee)
+        standing.append((caller, callee))
+    await _refused(await lab.pbx.dial(_CONTOSO.number, caller=addresses.PBX_NUMBER), 503)
+    to_it = lab.teams.dial(addresses.EXTENSION, caller=_CONTOSO.number, fqdn=_CONTOSO.fqdn)
+    await _refused(await to_it, 503)
+    caller, callee = standing.pop()
+    await openings.hang_up(callee, caller)
+    to_it = lab.teams.dial(addresses.EXTENSION, caller=_CONTOSO.number, fqdn=_CONTOSO.fqdn)
+    caller = await to_it
+    callee = await lab.pbx.next_leg(call_id=caller.call.invite.call_id)
+    await told.connect(caller, callee)
+    for one, other in ((caller, callee), *standing):
+        await openings.hang_up(one, other)
+    return "a full trunk got no third call and made none; when one ended, there was room"
+
+
 async def _from_northwind(told: story.Story, number: str) -> leg.OutgoingLeg:
     return await told.lab.teams.dial(number, caller=_NORTHWIND.number, fqdn=_NORTHWIND.fqdn)
 
@@ -205,6 +228,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
     ),
+    story.Scenario("trunk-limit", "a trunk's limit", ("SIG-26",), trunk_limited, site=HOSTING),
     story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
     story.Scenario(
         "tenant-options", "OPTIONS of one name", ("MT-1", "OPT-11"), pinged, site=HOSTING
