@@ -171,7 +171,7 @@ def _change(noun: str, name: str, path: Path, old: object, new: object) -> list[
     details = tuple(
         Detail(field, ours.get(field, ""), theirs.get(field, ""))
         for field in dict.fromkeys((*theirs, *ours))
-        if ours.get(field) != theirs.get(field)
+        if ours.get(field, "") != theirs.get(field, "")
     )
     return [Change(sign, noun, name, path, details)]
 

@@ -323,8 +323,25 @@ def test_what_is_asked_of_the_engines_is_read_from_the_files():
     assert rows == {"+493055500": "reception"}
 
 
+def test_a_table_of_an_older_generation_is_read_back():
+    """It has a number in front of each row; the way back to it leads through its rows."""
+    text = "id(int,auto) key_name(string)\n1:a\\:b:0:0:c:0\n"
+    file = generations.File("t", text, generations.Effect.TABLE_RELOAD, table="t")
+    assert wanted.table_rows(file) == (("a:b", "c"),)
+    assert wanted.changed_rows(text, file, most=9) is None
+
+
+def test_what_is_different_between_two_tables():
+    """Rows to set and keys to take away; too much of it is nothing to do by the row."""
+    before = "key_name(string)\na:0:0:1:0\nb:0:0:2:0\nc\\:d:0:0:3:0\n"
+    after = "key_name(string)\na:0:0:1:0\nb:0:0:9:0\ne:0:0:4:0\n"
+    file = generations.File("t", after, generations.Effect.TABLE_RELOAD, table="t")
+    assert wanted.changed_rows(before, file, most=4) == ({"b": "9", "e": "4"}, {"c:d"})
+    assert wanted.changed_rows(before, file, most=3) is None
+
+
 def test_a_table_value_with_colons_and_backslashes_is_read_back():
     """db_text escapes both; the rows compared with the running table are the plain ones."""
-    text = "header\n" + "1:a\\:b:0:0:c\\\\:0\n"
+    text = "header\n" + "a\\:b:0:0:c\\\\:0\n"
     file = generations.File("t", text, generations.Effect.TABLE_RELOAD, table="t")
     assert wanted.table_rows(file) == (("a:b", "c\\"),)

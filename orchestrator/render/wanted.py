@@ -40,14 +40,16 @@ _LISTEN = re.compile(
     re.MULTILINE,
 )
 
-# One row of an htable as db_text writes it: id:key:0:0:value:0, with \\ and \: escaped.
+# One row of an htable as db_text writes it: key:0:0:value:0, with \\ and \: escaped. Older
+# generations have a number in front, which moved with every row that came before.
+_NUMBERED = "id("
 _COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
-_SEAL = re.compile(rf"^[0-9]+:{tables.SEAL}:0:0:([0-9a-f]+):0$", re.MULTILINE)
+_SEAL = re.compile(rf"^{tables.SEAL}:0:0:([0-9a-f]+):0$", re.MULTILINE)
 _UNESCAPED = re.compile(r"\\(.)")
 _FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
 _CA_LIST = re.compile(r"^ca_list = (/\S+)", re.MULTILINE)
 _MUSIC = re.compile(r"/[A-Za-z0-9_./+@-]+\.wav")
-_TABLE_COLUMNS = 6
+_TABLE_COLUMNS = 5
 _REGISTRATION_COLUMNS = (1, 4, 5, 6, 7, 8, 10, 11, 14, 15)
 _DISPATCHER_COLUMNS = 5
 
@@ -140,11 +142,12 @@ def answer_seconds(generation: generations.Generation) -> float:
 
 def table_rows(file: generations.File) -> tuple[tuple[str, str], ...]:
     """Key and value of each row in a rendered htable, in the order of the file."""
+    first = 1 if file.text.startswith(_NUMBERED) else 0
     rows = []
     for line in file.text.splitlines()[1:]:
-        columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)]
+        columns = [_UNESCAPED.sub(r"\1", part) for part in _COLUMN.findall(line)][first:]
         if len(columns) >= _TABLE_COLUMNS:
-            rows.append((columns[1], columns[4]))
+            rows.append((columns[0], columns[3]))
     return tuple(rows)
 
 
@@ -164,18 +167,14 @@ def changed_rows(
 ) -> tuple[dict[str, str], frozenset[str]] | None:
     """What is different between two texts of a rendered htable: rows to set, and keys to delete.
 
-    None when more than *most* lines are. Whole tables are compared as lines without their number,
-    which takes a tenth of the time of reading each row.
+    None when more than *most* lines are. Whole tables are compared as lines, which takes a tenth
+    of the time of reading each row.
     """
-    old, new = _lines(before), _lines(after.text)
-    if len(new ^ old) > most:
+    old, new = (frozenset(text.splitlines()[1:]) for text in (before, after.text))
+    if before.startswith(_NUMBERED) or len(new ^ old) > most:
         return None
     gone, came = (dict(map(_row, lines)) for lines in (old - new, new - old))
     return came, frozenset(gone.keys() - came.keys())
-
-
-def _lines(text: str) -> frozenset[str]:
-    return frozenset(line.partition(":")[2] for line in text.splitlines()[1:])
 
 
 def _row(line: str) -> tuple[str, str]:
