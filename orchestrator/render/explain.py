@@ -81,8 +81,11 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
         Passed(rule, _why_not(rule, source)) for rule in sorted(others, key=lambda each: each.rank)
     ]
     answer, why = _answer(site, decision, source, number)
-    if "teams" in back and site.tenants and not fqdn and not asked:
-        answer, why = 404, "no tenant that calls from there reach has this number"
+    if "teams" in back and site.tenants and not asked:
+        holder = hosting.Hosted(site).owner_of(number)
+        mine = f"{source} carries no calls of {holder}" if source != routes.TEAMS else ""
+        answer = 404
+        why = (mine or f"it is a number of {holder}") if holder else "no tenant has this number"
     return Explanation(
         source=source,
         dialled=dialled,
