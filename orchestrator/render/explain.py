@@ -60,9 +60,11 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
         tenant: Of a call from Teams, the tenant that makes it.
     """
     number = numbers.read(dialled, numbers.of_party(site, source)).number
-    fqdn, decision = _decide(site, source, number, tenant)
-    rules = routes.rules_of(site)
-    if tenant and source == routes.TEAMS and (own := routes.own_rule(site, tenant)):
+    verdict = _decide(site, source, number, tenant)
+    fqdn, decision = verdict.fqdn, verdict.decision
+    rules = () if verdict.refusal else routes.rules_of(site)
+    own = routes.own_rule(site, tenant) if tenant and source == routes.TEAMS else None
+    if own is not None and not verdict.refusal:
         rules = (own, *rules)
     fitting = routes.fitting(rules, source, number)
     winner = fitting[0] if fitting else None
@@ -86,6 +88,8 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
         mine = f"{source} carries no calls of {holder}" if source != routes.TEAMS else ""
         answer = 404
         why = (mine or f"it is a number of {holder}") if holder else "no tenant has this number"
+    if verdict.refusal:
+        answer, why = verdict.refusal, "the tenant's destinations leave this number out"
     return Explanation(
         source=source,
         dialled=dialled,
@@ -100,16 +104,13 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
     )
 
 
-def _decide(
-    site: model.Site, source: str, number: str, tenant: str
-) -> tuple[str, tables.Decision]:
+def _decide(site: model.Site, source: str, number: str, tenant: str) -> hosting.Verdict:
     """Whose call it is, and what the tables say of it."""
     table = tables.compile_site(site)
     if not site.tenants:
-        return "", tables.decide(table, source, number)
+        return hosting.Verdict("", 0, tables.decide(table, source, number))
     name = site.tenants[tenant].fqdn if tenant else ""
-    verdict = hosting.Hosted(site).decide(table, hosting.Call(source, number, name))
-    return verdict.fqdn, verdict.decision
+    return hosting.Hosted(site).decide(table, hosting.Call(source, number, name))
 
 
 def phone_with(site: model.Site, number: str) -> str | None:

@@ -6,6 +6,8 @@ Table ``tenant``:
 key            value
 ============== ===============================================================================
 ``FQDN``       ``n=NAME``, limits (``max``, ``cps``), and last ``r=ROUTE`` for trunks of its own
+``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no`` (``d=1`` in ``FQDN``)
+``/+881``      ``no``: barred for everybody who does not allow it
 ``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
 ``ONE/OTHER``  1: the two trunks are some tenant's own both
 ============== ===============================================================================
@@ -27,6 +29,10 @@ from orchestrator.render import routes as routing
 from orchestrator.render import tables, trunks
 from orchestrator.site import model, routes, tenants
 
+_BARRED, _ALLOWED = "no", "yes"
+_CODE = 4
+"""Characters of a beginning that is barred for everybody."""
+
 FILES = ("kamailio/tables/number", "kamailio/tables/tenant")
 """The files that hold these tables."""
 
@@ -42,15 +48,24 @@ def domains(site: model.Site) -> tuple[str, ...]:
 
 def tenant_table(site: model.Site) -> tables.Table:
     """The table ``tenant``."""
-    entries: dict[str, str] = {}
+    entries = {f"/{beginning}": _BARRED for beginning in tenants.BARRED}
     for name, tenant in site.tenants.items():
         values = [("n", name), *trunks.limits_of(tenant.limits)]
+        if own := dict(_destinations(tenant)):
+            values.append(("d", "1"))
+            entries |= {f"{tenant.fqdn}/{beginning}": may for beginning, may in own.items()}
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)
         entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
         entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
     return tables.sealed("tenant", entries, bits=_TENANT_BITS)
+
+
+def _destinations(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
+    if tenant.destinations is not None:
+        yield from ((beginning, _BARRED) for beginning in tenant.destinations.barred)
+        yield from ((beginning, _ALLOWED) for beginning in tenant.destinations.allowed)
 
 
 def number_table(site: model.Site) -> tables.Table:
@@ -133,6 +148,9 @@ class Hosted:
             fqdn = owner if owner and self._may_use(owner, call.source) else ""
         own = self._own_way(fqdn) if call.source == routes.TEAMS else ""
         found = routing.decide(table, call.source, call.number, own=own)
+        barred = call.source == routes.TEAMS and not found.emergency
+        if barred and self._is_barred(fqdn, call.number):
+            return Verdict(fqdn, 403, none)
         steps = [each for each in found.steps if self._may_reach(call, fqdn, each.party)]
         return Verdict(fqdn, 0, dataclasses.replace(found, steps=tuple(steps)))
 
@@ -140,6 +158,13 @@ class Hosted:
         """The name of the tenant with that number, or nothing; one without a plus is nobody's."""
         keys = routing.keys_below(number) if number.startswith("+") else ()
         return next((self._number[key] for key in keys if key in self._number), "")
+
+    def _is_barred(self, fqdn: str, number: str) -> bool:
+        """Whether no call of this tenant may go to that number."""
+        for length in range(min(len(number), routing.LONGEST), 1, -1):
+            if may := self._tenant.get(f"{fqdn}/{number[:length]}"):
+                return may == _BARRED
+        return f"/{number[:_CODE]}" in self._tenant
 
     def _own_way(self, fqdn: str) -> str:
         return self._tenant[fqdn].partition(";r=")[2]

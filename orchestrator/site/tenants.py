@@ -88,6 +88,27 @@ class Limits(part.Part):
         return self
 
 
+BARRED: tuple[str, ...] = ("+870", "+881", "+882", "+883", "+979")
+"""What nobody's calls may begin with unless it is allowed: satellites (Inmarsat, GMSS),
+international networks, and the international premium rate service (ITU-T E.164, assigned codes, as
+of 2026-11). Fraud goes there, because whoever is called earns."""
+
+
+class Destinations(part.Part):
+    """Which numbers a customer's calls may go to; the longest beginning decides."""
+
+    barred: tuple[part.Number, ...] = ()
+    """What numbers begin with that may not be called, beside the ones that nobody may."""
+    allowed: tuple[part.Number, ...] = ()
+    """What numbers begin with that may be called all the same."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if both := sorted(set(self.barred) & set(self.allowed)):
+            raise ValueError(f"{both[0]} is barred and allowed")
+        return self
+
+
 class Tenant(part.Part):
     """One customer of a provider: calls for its numbers are its own, and nobody else's."""
 
@@ -101,6 +122,8 @@ class Tenant(part.Part):
     """Its own trunks, in order; without any its calls follow routes and the shared trunks."""
     limits: Limits | None = None
     """How much it may call at once."""
+    destinations: Destinations | None = None
+    """Where its calls may go; by default everywhere but satellites and international premium."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import random_sites
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,40 @@ def test_every_call_of_a_tenant_is_explained(choose):
                 hops = [hop.party for hop in told.rule.hops] if told.rule else []
                 asked = [step.party for step in told.decision.steps]
                 assert sorted([*asked, *told.left_out]) == sorted(hops)
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [
+        ("+881612345", 403),
+        ("+881691", 0),
+        ("+4990", 403),
+        ("+49901", 0),
+        ("+499012", 403),
+        ("+4930", 0),
+        ("881612345", 0),
+    ],
+)
+def test_the_longest_beginning_decides_where_calls_may_go(number, answer):
+    """What the tenant says, then what is barred for everybody; a number without a plus is none."""
+    site = model.Site.model_validate(
+        {
+            **random_sites.BASE,
+            "trunks": {"carrier": {"kind": "carrier", "gateways": ["sip:192.0.2.21"]}},
+            "tenants": {
+                "a": {
+                    "fqdn": "a.sbc.example.com",
+                    "numbers": ["+4931"],
+                    "destinations": {
+                        "barred": ["+4990", "+499012"],
+                        "allowed": ["+88169", "+49901"],
+                    },
+                }
+            },
+        }
+    )
+    call = hosting.Call("teams", number, "a.sbc.example.com")
+    assert hosting.Hosted(site).decide(routes.compile_site(site), call).refusal == answer
 
 
 def test_an_emergency_call_takes_the_sites_route():

@@ -124,6 +124,20 @@ async def trunk_limited(told: story.Story) -> str:
     return "a full trunk got no third call and made none; when one ended, there was room"
 
 
+async def barred(told: story.Story) -> str:
+    """A customer calls a satellite, what it barred itself, and what it may call all the same."""
+    lab = told.lab
+    for number in ("+881612345678", "+4416329602001", "+97912345678"):
+        caller = await lab.teams.dial(number, caller=_ADATUM.number, fqdn=_ADATUM.fqdn)
+        await _refused(caller, 403)
+    for number in ("+881691234567", addresses.PSTN_NUMBER):
+        caller = await lab.teams.dial(number, caller=_ADATUM.number, fqdn=_ADATUM.fqdn)
+        callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+        await told.connect(caller, callee)
+        await openings.hang_up(caller, callee)
+    return "three destinations got 403, the one that is allowed was called"
+
+
 async def _from_northwind(told: story.Story, number: str) -> leg.OutgoingLeg:
     return await told.lab.teams.dial(number, caller=_NORTHWIND.number, fqdn=_NORTHWIND.fqdn)
 
@@ -228,6 +242,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
     ),
+    story.Scenario("tenant-barred", "a satellite is called", ("SIG-26",), barred, site=HOSTING),
     story.Scenario("trunk-limit", "a trunk's limit", ("SIG-26",), trunk_limited, site=HOSTING),
     story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
     story.Scenario(
