@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.render import routes as routing
 from orchestrator.render import tables, trunks
-from orchestrator.site import model, routes, tenants
+from orchestrator.site import acme, model, routes, tenants
 
 _BARRED, _ALLOWED = "no", "yes"
 _CODE = 4
@@ -41,9 +42,15 @@ _TENANT_BITS, _NUMBER_BITS = 14, 17
 
 
 def domains(site: model.Site) -> tuple[str, ...]:
-    """The domains right below which tenants have their names; a new tenant rarely adds one."""
-    names = {tenant.fqdn for tenant in site.tenants.values()} - {site.teams.fqdn}
-    return tuple(sorted({name.partition(".")[2] for name in names}))
+    """The domains right below which tenants have their names, whether there are any or not.
+
+    Names that the certificate lists one by one are below what follows their first label.
+    """
+    listed = {*site.certificate_names}
+    wild = {name.removeprefix(acme.WILDCARD) for name in listed if name.startswith(acme.WILDCARD)}
+    single = {each.fqdn for each in site.tenants.values()} & (listed - {site.teams.fqdn})
+    parents = {name.partition(".")[2] for name in single}
+    return tuple(dict.fromkeys((site.teams.fqdn, *sorted(wild | parents))))
 
 
 def tenant_table(site: model.Site) -> tables.Table:
@@ -121,6 +128,11 @@ class Verdict:
     decision: routing.Decision
 
 
+def e164(number: str) -> str:
+    """What a caller's number may mean, however it is written: ``route[IS_ANOTHERS]``."""
+    return "+" + re.sub("^00", "", re.sub("[^0-9]", "", number))
+
+
 class Hosted:
     """The rows about tenants, and what Kamailio makes of a call by them."""
 
@@ -137,11 +149,12 @@ class Hosted:
             call: Who calls whom.
         """
         none = routing.Decision("", "", emergency=False, steps=())
+        help_ = routing.decide(table, call.source, call.number).emergency
         if call.source == routes.TEAMS:
-            if call.name not in self._tenant:
-                return Verdict("", 404, none)
             fqdn = call.name
-            if any(self.owner_of(number) not in ("", fqdn) for number in call.callers):
+            if fqdn not in self._tenant and not help_:
+                return Verdict("", 404, none)
+            if self._is_anothers(fqdn, *call.callers) and not help_:
                 return Verdict(fqdn, 403, none)
         else:
             owner = self.owner_of(call.number)
@@ -151,13 +164,28 @@ class Hosted:
         barred = call.source == routes.TEAMS and not found.emergency
         if barred and self._is_barred(fqdn, call.number):
             return Verdict(fqdn, 403, none)
-        steps = [each for each in found.steps if self._may_reach(call, fqdn, each.party)]
-        return Verdict(fqdn, 0, dataclasses.replace(found, steps=tuple(steps)))
+        steps = tuple(
+            step
+            for step in found.steps
+            if (help_ and step.party != routes.TEAMS) or self._may_reach(call, fqdn, step.party)
+        )
+        return Verdict(fqdn, 0, dataclasses.replace(found, steps=steps))
 
     def owner_of(self, number: str) -> str:
         """The name of the tenant with that number, or nothing; one without a plus is nobody's."""
         keys = routing.keys_below(number) if number.startswith("+") else ()
         return next((self._number[key] for key in keys if key in self._number), "")
+
+    def _is_anothers(self, fqdn: str, *callers: str) -> bool:
+        """Whether a call is made under a number of another tenant's, and vouched for by nobody.
+
+        Who forwards a call keeps the caller's number in From, and asserts his own (SIG-22).
+        """
+        owners = [self.owner_of(e164(number)) for number in callers]
+        vouched = owners[1] if len(owners) > 1 else ""
+        if vouched == fqdn:
+            return False
+        return any(owner not in ("", fqdn) for owner in owners)
 
     def _is_barred(self, fqdn: str, number: str) -> bool:
         """Whether no call of this tenant may go to that number."""
@@ -167,12 +195,14 @@ class Hosted:
         return f"/{number[:_CODE]}" in self._tenant
 
     def _own_way(self, fqdn: str) -> str:
-        return self._tenant[fqdn].partition(";r=")[2]
+        return self._tenant.get(fqdn, "").partition(";r=")[2]
 
     def _may_use(self, fqdn: str, source: str) -> bool:
         """By a trunk of its own, or by the shared ones when it has none."""
         if f"{fqdn}/{source}" in self._tenant:
             return True
+        if fqdn not in self._tenant:
+            return False
         return source not in self._owned and not self._own_way(fqdn)
 
     def _may_reach(self, call: Call, fqdn: str, party: str) -> bool:
@@ -185,4 +215,7 @@ class Hosted:
             return True
         if source in (routes.TEAMS, routes.PHONE):
             return source == routes.TEAMS and f"{fqdn}/{party}" in self._tenant
+        holder = self.owner_of(call.number)
+        if holder and f"{holder}/{party}" not in self._tenant:
+            return False
         return source not in self._owned or f"{source}/{party}" in self._tenant

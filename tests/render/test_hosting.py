@@ -62,18 +62,22 @@ def test_no_tenant_reaches_another(choose):
                 if source == "teams":
                     # It goes by its own name, never as another's, to no other's trunk.
                     assert verdict.fqdn == name
-                    holder = hosted.owner_of(caller)
-                    assert (verdict.refusal == 403) == (holder not in ("", name))
-                    assert asked & owned <= own[whose]
+                    holder, helps = hosted.owner_of(caller), verdict.decision.emergency
+                    assert (verdict.refusal == 403) <= (holder not in ("", name))
+                    assert verdict.refusal == 403 or helps or holder in ("", name)
+                    assert helps or asked & owned <= own[whose]
                 elif source in owned:
                     # A tenant's trunk reaches the Teams of its tenants, and their trunks.
                     assert whose is None or source in own[whose]
                     friends = {
                         trunk for trunks in own.values() if source in trunks for trunk in trunks
                     }
-                    assert asked & owned <= friends
+                    assert verdict.decision.emergency or asked & owned <= friends
                 else:
                     assert whose is None or not own[whose]
+                    if (holder := hosted.owner_of(number)) and not verdict.decision.emergency:
+                        # What is somebody's goes to nobody else, by whatever route.
+                        assert asked & owned <= own[by_name[holder]]
                 if "teams" in asked:
                     assert hosted.owner_of(number) == verdict.fqdn != ""
 
@@ -91,6 +95,43 @@ def test_every_call_of_a_tenant_is_explained(choose):
                 hops = [hop.party for hop in told.rule.hops] if told.rule else []
                 asked = [step.party for step in told.decision.steps]
                 assert sorted([*asked, *told.left_out]) == sorted(hops)
+
+
+@pytest.mark.parametrize(
+    ("callers", "answer"),
+    [
+        (("+4931",), 403),
+        (("4931",), 403),
+        (("004931",), 403),
+        (("+49-31",), 403),
+        (("+4931", "+4930"), 0),
+        (("+4930", "+4931"), 403),
+        (("+4411", "+4931"), 403),
+        (("+4411",), 0),
+        (("", ""), 0),
+    ],
+)
+def test_under_which_numbers_a_tenant_may_call(callers, answer):
+    """Never another's, but for a forwarded call, which its own number vouches for (SIG-22)."""
+    numbers = {"a": "+4930", "b": "+4931"}
+    site = model.Site.model_validate(
+        {
+            **random_sites.BASE,
+            "trunks": {"carrier": {"kind": "carrier", "gateways": ["sip:192.0.2.21"]}},
+            "routes": {"help": {"emergency": ["112"], "to": ["carrier"]}},
+            "tenants": {
+                name: {"fqdn": f"{name}.sbc.example.com", "numbers": [number]}
+                for name, number in numbers.items()
+            },
+        }
+    )
+    hosted, table = hosting.Hosted(site), routes.compile_site(site)
+    call = hosting.Call("teams", "+4420", "a.sbc.example.com", callers)
+    assert hosted.decide(table, call).refusal == answer
+    # Nobody is refused help.
+    for name in ("a.sbc.example.com", "nobody.sbc.example.com"):
+        call = hosting.Call("teams", "112", name, callers)
+        assert hosted.decide(table, call).refusal == 0
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,12 @@ async def another_number(told: story.Story) -> str:
     for trunk in (told.lab.pbx, told.lab.branch, told.lab.carrier_a):
         if trunk.waiting_calls:
             raise story.Failed(f"the call reached {trunk.settings.name}")
-    return "contoso's number under fabrikam's name got 403, a name of nobody's 404"
+    for fqdn in (addresses.ADATUM, addresses.NOBODY):
+        caller = await told.lab.teams.dial("112", caller=addresses.CONTOSO_NUMBER, fqdn=fqdn)
+        callee = await told.lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+        await told.connect(caller, callee)
+        await openings.hang_up(caller, callee)
+    return "contoso's number under fabrikam's name got 403, a name of nobody's 404, and both help"
 
 
 async def another_trunk(told: story.Story) -> str:
