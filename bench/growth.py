@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE / "many"), str(HERE.parent / "tests")]
 
 import chart  # noqa: E402 - neither bench nor tests are a package
 import crowd  # noqa: E402
+import ground  # noqa: E402
 import lanes  # noqa: E402
 
 LANE = "debian13" if "debian13" in lanes.names() else "host"
@@ -56,17 +57,17 @@ def empty_python() -> float:
     return statistics.median(taken)
 
 
-def measure(machine: crowd.Many) -> dict:
-    """One ``sbcctl apply``: its steps, seconds, processor time, and what it asked."""
+def measure(machine: ground.Ground, *verb: str) -> dict:
+    """One run of sbcctl on the machine's site: steps, seconds, processor time, what it asked."""
     report = machine.folder / "report.json"
-    words = machine.words("--output", "json", "apply", str(machine.folder / "site.yaml"))
+    words = machine.words("--output", "json", *verb, str(machine.folder / "site.yaml"))
     program = words.index("orchestrator.cli")
     counted = (sys.executable, str(HERE / "many/counted.py"), str(report))
     env = {"PYTHONPATH": str(HERE.parent)}
     began = time.perf_counter()
     ran = machine.run(*counted, *words[program + 1 :], env=env, seconds=400)
     seconds = time.perf_counter() - began
-    steps = [step["kind"] for step in json.loads(ran.stdout)["steps"]]
+    steps = [step["kind"] for step in json.loads(ran.stdout).get("steps", ())]
     return {"seconds": seconds, "steps": steps, **json.loads(report.read_text())}
 
 
@@ -75,12 +76,12 @@ def applies(count: int, rounds: int, root: Path | None) -> dict[str, list[dict]]
     found: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder, crowd.Many(Path(folder), root) as machine:
         machine.write(count)
-        found["first"].append(measure(machine))
+        found["first"].append(measure(machine, "apply"))
         for turn in range(rounds):
-            found["no change"].append(measure(machine))
+            found["no change"].append(measure(machine, "apply"))
             machine.write(count, moved=crowd.FAR * ((turn + 1) % 2))
             time.sleep(RELOAD_PAUSE)
-            found["one trunk"].append(measure(machine))
+            found["one trunk"].append(measure(machine, "apply"))
     for kind in KINDS:
         for told in found[kind]:
             steps = set(told["steps"])
@@ -132,7 +133,7 @@ def plot(sizes: list[int], taken: dict[int, dict], base: float) -> str:
     )
 
 
-def facts(given: argparse.Namespace) -> str:
+def facts(root: str) -> str:
     """What the figures were taken on."""
     told = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
@@ -140,7 +141,7 @@ def facts(given: argparse.Namespace) -> str:
     return (
         f"{os.cpu_count()} processors ({model[1] if model else platform.machine()}), "
         f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, "
-        f"engines: {given.root}; load while it ran: {busy:.1f}; median of {given.rounds}.\n"
+        f"engines: {root}; load while it ran: {busy:.1f}"
     )
 
 
@@ -155,10 +156,11 @@ def main() -> None:
         bases.append(empty_python())
     base = statistics.median(bases)
     rows = table(sizes, taken, base)
-    print(f"{rows}\n{facts(given)}", end="")
+    told = f"{facts(given.root)}; median of {given.rounds}.\n"
+    print(f"{rows}\n{told}", end="")
     if given.write:
         PLOT.write_text(plot(sizes, taken, base))
-        text = f"\n{facts(given)}\n{rows}\n![growth]({PLOT.name})\n\n"
+        text = f"\n{told}\n{rows}\n![growth]({PLOT.name})\n\n"
         README.write_text(MARKED.sub(lambda _: text, README.read_text()))
 
 

@@ -12,10 +12,10 @@ COLOURS = ("#1b6ca8", "#c1440e", "#2f7d32", "#6a4c93")
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def draw(panels: Mapping[str, Lines]) -> str:
-    """Panels side by side, each with its title; every line holds (trunks, value)."""
+def draw(panels: Mapping[str, Lines], across: str = "trunks") -> str:
+    """Panels side by side, each with its title; every line holds (how many, value above 0)."""
     body = "".join(
-        f'<g transform="translate({WIDTH * place} 0)">{_panel(title, lines)}</g>\n'
+        f'<g transform="translate({WIDTH * place} 0)">{_panel(title, lines, across)}</g>\n'
         for place, (title, lines) in enumerate(panels.items())
     )
     size = f'width="{WIDTH * len(panels)}" height="{HEIGHT}"'
@@ -25,7 +25,7 @@ def draw(panels: Mapping[str, Lines]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {style}>\n{ground}{body}</svg>\n'
 
 
-def _panel(title: str, lines: Lines) -> str:
+def _panel(title: str, lines: Lines, what: str) -> str:
     points = [point for line in lines.values() for point in line]
     across = _scale([x for x, _ in points], LEFT, WIDTH - RIGHT)
     up = _scale([y for _, y in points], HEIGHT - BOTTOM, TOP)
@@ -38,7 +38,7 @@ def _panel(title: str, lines: Lines) -> str:
         place = up(value)
         parts.append(_rule(LEFT, place, WIDTH - RIGHT, place))
         parts.append(_label(LEFT - 5, place + 4, "end", f"{value:,g}"))
-    parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 30, "middle", "trunks"))
+    parts.append(_label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 30, "middle", what))
     for place, (name, line) in enumerate(lines.items()):
         colour = COLOURS[place % len(COLOURS)]
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)

@@ -1,7 +1,8 @@
 """sbcctl as it is, and what it asked of whom: ``counted.py FILE WORDS...``.
 
 Python itself tells of every socket that is connected and every file that is opened (audit hooks),
-so nothing of sbcctl is changed for it. FILE gets the counts and the processor time as JSON.
+so nothing of sbcctl is changed for it. FILE gets the counts, the processor time (seconds) and
+the most memory it had (MiB) as JSON.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ def spent() -> float:
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, who))
 
 
+def peak() -> float:
+    """MiB that it had in memory at most, the largest program it ran and waited for as well."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(used.ru_maxrss for used in map(resource.getrusage, who)) / 1024
+
+
 def main() -> None:
     sys.addaudithook(hook)
     _, report, *words = sys.argv
@@ -42,7 +49,7 @@ def main() -> None:
     try:
         cli.main()
     finally:
-        Path(report).write_text(json.dumps({**COUNTS, "cpu": spent()}))
+        Path(report).write_text(json.dumps({**COUNTS, "cpu": spent(), "peak": peak()}))
 
 
 if __name__ == "__main__":

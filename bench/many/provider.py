@@ -1,0 +1,87 @@
+"""A machine for very many tenants, each with a hundred numbers: one range, or one by one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import ground
+
+from orchestrator.engines import kamailio_rpc
+
+NUMBERS = 100
+FIRST = 10_000_000
+FAR = 500_000_000
+"""What is added to the numbers of a tenant that was changed."""
+
+MORE = 101
+"""So many tenants more than at first fit into Kamailio's memory."""
+
+
+class Provider(ground.Ground):
+    """The machine; a context manager. It is there for fifteen minutes at most."""
+
+    def __init__(self, folder: Path, root: Path | None, kind: str) -> None:
+        super().__init__(folder, root)
+        self.singles = kind == "singles"
+        self.memory = ""
+
+    def settle(self) -> None:
+        super().settle()
+        self.write_pair("sbc", "sbc.example.com", "*.sbc.example.com", number=2)
+
+    def number(self, tenant: int, place: int, moved: int = 0) -> str:
+        return f"+49{FIRST + tenant * NUMBERS + place + moved:09d}"
+
+    def line(self, tenant: int, moved: int) -> str:
+        """A tenant as a line of JSON."""
+        if self.singles:
+            numbers = [self.number(tenant, place, moved) for place in range(NUMBERS)]
+        else:
+            ends = (self.number(tenant, place, moved) for place in (0, NUMBERS - 1))
+            numbers = ["-".join(ends)]
+        fqdn = f"t{tenant}.sbc.example.com"
+        return json.dumps({"name": f"t{tenant}", "fqdn": fqdn, "numbers": numbers}) + "\n"
+
+    def write(self, count: int, *, moved: int | None = None) -> None:
+        """Write a site of so many tenants; one of them may have other numbers than before."""
+        self.write_site(("engines: {", f"engines: {{{self.memory}"))
+        with (self.folder / "site.yaml").open("a") as site:
+            site.write("tenants: {include: tenants.jsonl}\n")
+        with (self.folder / "tenants.jsonl").open("w") as lines:
+            lines.writelines(self.line(n, FAR * (n == moved)) for n in range(count))
+
+    def fit(self, count: int) -> None:
+        """Give Kamailio the memory that `validate` says such a site needs, and write it."""
+        self.write(count + MORE)
+        ran = self.run(*self.words("validate", str(self.folder / "site.yaml")), code=None)
+        wanted = re.findall(r"engines: \{((?:private|shared)_memory: \d+)\}", ran.stdout + ran.stderr)
+        self.memory = "".join(f"{each}, " for each in dict.fromkeys(wanted))
+        self.write(count)
+
+    def restart(self, number: str) -> dict:
+        """Kill Kamailio, start it as it was, and call; see first_call.py."""
+        pid = (self.run_dir / "kamailio.pid").read_text().strip()
+        told = self.run("cat", f"/proc/{pid}/cmdline").stdout
+        pids = [pid, *(each["Pid"] for each in self.statuses("kamailio"))]
+        script = str(Path(__file__).parent / "first_call.py")
+        log = str(self.folder / "kamailio.again")
+        words = told.rstrip("\0").split("\0")
+        ran = self.run(sys.executable, script, log, number, *pids, "--", *words)
+        return json.loads(ran.stdout)
+
+    def held(self) -> dict[str, float]:
+        """MiB of Kamailio: shared memory in use, the largest process, all of their own."""
+        rpc = kamailio_rpc.Rpc(self.run_dir / "kamailio/kamailio.sock", self.run_dir)
+        told = self.statuses("kamailio")
+
+        def sizes(what: str) -> list[float]:
+            return [int(each[what].split()[0]) / 1024 for each in told]
+
+        return {
+            "shared": int(rpc.call("core.shmmem")["used"]) / 2**20,
+            "largest": max(sizes("VmRSS")),
+            "own": sum(sizes("RssAnon")),
+        }
