@@ -3,8 +3,8 @@
     python first_call.py LOG NUMBER PID... -- WORDS...
 
 Every PID gets SIGKILL, then WORDS are started with their output in LOG. A trunk's INVITE for
-NUMBER is sent again and again, as UDP does, and a new one after each refusal. Seconds from the
-kill to the 200, and how many refusals there were, go to stdout as JSON. It gives up after a minute.
+NUMBER is sent again and again, as UDP does, and a new one after each refusal. Seconds from
+the kill to the 200, and how many were refused, go to stdout as JSON; after a minute it gives up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests/fakes"))
 
-from caller import HERE, SBC, SDP, header  # noqa: E402 - the tests are no package
+from caller import HERE, SBC, SDP, header
 
 AGAIN = 0.05
 PATIENCE = 60.0

@@ -57,7 +57,9 @@ class Provider(ground.Ground):
         """Give Kamailio the memory that `validate` says such a site needs, and write it."""
         self.write(count + MORE)
         ran = self.run(*self.words("validate", str(self.folder / "site.yaml")), code=None)
-        wanted = re.findall(r"engines: \{((?:private|shared)_memory: \d+)\}", ran.stdout + ran.stderr)
+        wanted = re.findall(
+            r"engines: \{((?:private|shared)_memory: \d+)\}", ran.stdout + ran.stderr
+        )
         self.memory = "".join(f"{each}, " for each in dict.fromkeys(wanted))
         self.write(count)
 
