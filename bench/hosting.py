@@ -65,13 +65,16 @@ def measure(machine: provider.Provider, size: int) -> dict:
     take("one removed")
     machine.write(size + 100, moved=size // 2)
     take("100 added")
+    # Whoever answers the last tenant's call has its row: a number of nobody goes nowhere.
+    found["nobody"] = {"status": machine.call(machine.number(size + 100, 0))}
     found["restart"] = machine.restart(machine.number(size + 99, provider.NUMBERS - 1))
     print(f"  restart: {found['restart']}", file=sys.stderr, flush=True)
     return found
 
 
 def check(found: dict) -> None:
-    """A change must be one, and only the first apply starts an engine."""
+    """A change must be one, only the first apply starts an engine, nobody's number is no one's."""
+    assert found["nobody"]["status"] != "200", found["nobody"]
     for kind in KINDS[2:]:
         steps = found[kind]["steps"]
         assert bool(steps) != (kind == "no change"), (kind, steps)

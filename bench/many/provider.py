@@ -63,6 +63,12 @@ class Provider(ground.Ground):
         self.memory = "".join(f"{each}, " for each in dict.fromkeys(wanted))
         self.write(count)
 
+    def call(self, number: str) -> str:
+        """The status that a trunk's call to this number gets."""
+        script = str(ground.HERE / "fakes/caller.py")
+        ran = self.run(sys.executable, script, "call", number, str(self.folder / "dialog"))
+        return ran.stdout.split()[0]
+
     def restart(self, number: str) -> dict:
         """Kill Kamailio, start it as it was, and call; see first_call.py."""
         pid = (self.run_dir / "kamailio.pid").read_text().strip()
