@@ -77,6 +77,7 @@ class Agent:
         callers: The ends that call, by their name.
         callee: The end that is called.
         others: Another end and number that are called, by the name of who calls.
+        is_relayed: Audio goes through RTPEngine, or else the call has failed.
     """
 
     callers: dict[str, ends.End]
@@ -91,6 +92,7 @@ class Agent:
         self.fail = fail
         self.dialled = dialled
         self.others = {}
+        self.is_relayed = True
         self.calls: dict[str, Call] = {}
         self.acks: dict[str, str] = {}
         self.marks = itertools.count(1)
@@ -146,7 +148,7 @@ class Agent:
         call.caller.target = sip.target(answer)
         call.caller.routes = sip.routes(answer)[::-1]
         self._acknowledge(call)
-        if sip.audio(answer)[0] not in (sip.SBC, sip.SBC_TEAMS):
+        if self.is_relayed and sip.audio(answer)[0] not in sip.MEDIA:
             # It rang when RTPEngine went: taken and hung up, as RFC 3261 13.2.2.4 wants it.
             bye = call.caller.request("BYE", call.call_id, self._mark())
             self.callers[call.source].ask(bye, lambda _: None)

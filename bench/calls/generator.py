@@ -29,6 +29,7 @@ import agent
 import audio
 import ends
 import proxies
+import sip
 
 AT_A_TIME = 50
 """Calls a second that are set up or taken down when the standing ones come and go."""
@@ -82,6 +83,9 @@ class Load:
         self.dialling: asyncio.Task[None] | None = None
         self.teams: ends.TeamsEnd
         self.agent = agent.Agent(dialled=plan["dialled"], tell=self._tell, fail=self._fail)
+        self.agent.is_relayed = plan.get("is_relayed", True)
+        if "proxy" in plan:
+            sip.SBC, sip.SBC_TEAMS = plan["proxy"]
         self.agent.callee = ends.UdpEnd(self.agent, plan["callee"])
         carrier = ends.UdpEnd(self.agent, plan["caller"])
         if "proxies" in plan:
@@ -213,7 +217,7 @@ class Load:
     async def _ask(self) -> None:
         """In every standing dialog, by turns: OPTIONS of the callee, a re-INVITE."""
         due = time.monotonic()
-        for turn in itertools.count():
+        for turn in itertools.count() if self.standing else ():
             for call in self.standing:
                 due += self.plan["period"] / len(self.standing)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

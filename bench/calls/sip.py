@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 SBC, SBC_TEAMS, FQDN = "192.0.2.10", "203.0.113.10", "sbc.example.com"
+MEDIA = (SBC, SBC_TEAMS)
+"""Where RTPEngine takes audio."""
 COPIED = ("via", "from", "call-id", "cseq", "record-route")
 ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS"
 
