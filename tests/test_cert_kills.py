@@ -50,7 +50,10 @@ def test_whatever_a_kill_leaves_serves_and_the_next_renewal_heals_it(warm):
         old = listed(warm)["served"]
         new = write_new_pair(warm, number)
         code, said, about = warm.hit(words(warm, "renew"), point, faults.KILL)
-        assert (code, bool(about)) == (-9, True), (point, said)
+        # The sockets of questions are removed as well, and how many are asked depends on how many
+        # connections stand: an unlink that never came is no kill, and all is well.
+        missed = code == 0 and point.call.startswith("unlink")
+        assert missed or (code, bool(about)) == (-9, True), (point, said)
         warm.check_certificate()
         assert listed(warm)["served"] in (old, new), point
         code, said, _ = warm.run(words(warm, "renew"))
