@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.engines import kamailio, kamailio_rpc
-
-SEAL = "_digest"
-"""The key of the row that holds the digest; the same in ``render.tables``."""
+from orchestrator.render import tables
 
 
 def holds(rpc: kamailio_rpc.Rpc, table: str, seal: str, rows: int) -> bool:
@@ -21,7 +19,7 @@ def holds(rpc: kamailio_rpc.Rpc, table: str, seal: str, rows: int) -> bool:
     Raises:
         EngineSilent: Kamailio does not answer.
     """
-    if kamailio.table_value(rpc, table, SEAL) != seal:
+    if kamailio.table_value(rpc, table, tables.SEAL) != seal:
         return False
     told = rpc.call("htable.stats")
     counts = [
@@ -44,4 +42,4 @@ def change(
         rpc.call("htable.sets", table, key, value)
     for key in gone:
         rpc.call("htable.delete", table, key)
-    rpc.call("htable.sets", table, SEAL, seal)
+    rpc.call("htable.sets", table, tables.SEAL, seal)

@@ -20,7 +20,7 @@ from pathlib import Path
 from orchestrator import errors
 
 PACKAGES = {
-    "kamailio": "kamailio kamailio-tls-modules",
+    "kamailio": "kamailio kamailio-tls-modules kamailio-sqlite-modules",
     "rtpengine": "rtpengine-daemon",
     "bwrap": "bubblewrap",
     "certbot": "certbot",

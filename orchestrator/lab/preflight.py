@@ -11,7 +11,7 @@ from orchestrator.engines import kamailio, rtpengine
 from orchestrator.host import process
 
 ENGINES: dict[str, tuple[str, ...]] = {
-    "kamailio": ("kamailio", "kamailio-tls-modules"),
+    "kamailio": ("kamailio", "kamailio-tls-modules", "kamailio-sqlite-modules"),
     "rtpengine": ("rtpengine-daemon",),
 }
 """The SBC's engines, by program, with the Debian packages they come from."""
