@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,6 +193,7 @@ class Systemd:
     def __init__(self, state: Path, units: Path = UNIT_FOLDER) -> None:
         self._state = state
         self._units = units
+        self._begun: dict[str, float] = {}
 
     def status(self, name: str) -> Status:
         """What systemd says about the unit."""
@@ -210,6 +212,7 @@ class Systemd:
         with _translated(path):
             path.write_text(f"{note}\n", encoding="ascii")
         self._systemctl("enable", _unit(name))
+        self._begun[name] = time.time()
         ran = process.run(["systemctl", "restart", _unit(name)], timeout=_SYSTEMCTL_SECONDS)
         if ran.code != 0:
             raise self._died(name)
@@ -263,10 +266,10 @@ class Systemd:
         self._systemctl("daemon-reload")
 
     def _died(self, name: str) -> errors.SbcctlError:
-        journal = process.run(
-            ["journalctl", "--unit", _unit(name), "--lines=60", "--output=cat", "--no-pager"],
-            timeout=_SYSTEMCTL_SECONDS,
-        )
+        # Not what the process before it said, and all starts that systemd has tried since.
+        since = [f"--since=@{self._begun[name]:.6f}"] if name in self._begun else []
+        words = ["--unit", _unit(name), "--lines=60", "--output=cat", "--no-pager", *since]
+        journal = process.run(["journalctl", *words], timeout=_SYSTEMCTL_SECONDS)
         return _died(name, journal.out, f"see journalctl -u {_unit(name)}")
 
     def _show(self, name: str, *properties: str) -> dict[str, str]:

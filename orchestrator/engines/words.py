@@ -11,6 +11,9 @@ _COMPLAINT = re.compile(
 _CLUTTER = re.compile(
     r"^\s*\d+\(\d+\)\s+|^\[[\d.:\s-]+\]\s*|<core> |\[[\w/.]+:\d+\]: (\w+\(\): )?|^(ERR|CRIT): "
 )
+_PASSING = re.compile(r"\berror reading\b|tcp_read_req: |jsonrpcs method callback not found")
+"""What a running Kamailio says of one connection that a peer cut, or of one question it was asked;
+it is never why a start failed, and stands in the journal right before one."""
 _TAKEN = re.compile(
     r"(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\])(?::| port )(?P<port>\d{1,5})\b[^\n]*"
     r"Address already in use",
@@ -31,7 +34,8 @@ def complaints(text: str, limit: int = 6) -> str:
     """The lines that say what is wrong, without clutter; the last lines when none does."""
     lines = [_CLUTTER.sub("", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line]
-    wrong = list(dict.fromkeys(line for line in lines if _COMPLAINT.search(line)))
+    wrong = [line for line in lines if _COMPLAINT.search(line) and not _PASSING.search(line)]
+    wrong = list(dict.fromkeys(wrong))
     return "\n".join(wrong[:limit] or lines[-limit:])
 
 

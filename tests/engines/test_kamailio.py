@@ -242,3 +242,14 @@ def test_the_log_is_boiled_down_to_what_matters():
     assert "fine" not in words.complaints(log)
     assert words.taken_port(log) == ("192.0.2.10", 5060)
     assert words.taken_port("all is well") is None
+
+
+def test_what_a_peer_cut_is_not_why_a_start_failed():
+    """The last words of the process before it stand in the same journal."""
+    before = (
+        "ERROR: jsonrpcs method callback not found [uac.reg_dump]\n"
+        "ERROR: error reading: Connection reset by peer (104) ([203.0.113.10]:5 ->1)\n"
+        "ERROR: ERROR: tcp_read_req: error reading - c: 0x7f r: 0x7f (-1)\n"
+    )
+    cause = 'ERROR: <core> [core/socket_info.c:9]: fix_hostname(): could not resolve hostname: "a"'
+    assert words.complaints(before + cause) == 'ERROR: could not resolve hostname: "a"'
