@@ -56,6 +56,7 @@ class Transaction:
         self.done = done
         self.is_invite = text.startswith("INVITE")
         self.is_repeating = end.transport == "UDP"
+        self.is_heard = False
         self.wait = T1
         self.loop = asyncio.get_running_loop()
         self.again = self.loop.call_later(T1, self._again)
@@ -70,6 +71,7 @@ class Transaction:
             self.again = self.loop.call_later(self.wait, self._again)
 
     def provisional(self) -> None:
+        self.is_heard = True
         if self.is_invite:
             self.is_repeating = False
             self.again.cancel()

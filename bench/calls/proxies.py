@@ -2,7 +2,9 @@
 
 Every name of Microsoft's listens, and so many connections are dialled from its addresses in turn.
 Each asks OPTIONS now and then, as Microsoft does. A request goes out on any of them, an answer on
-the connection its request came by, or on another one when that has ended (RFC 3261 18.2.2).
+the connection its request came by, or on another one when that has ended (RFC 3261 18.2.2). What
+was written in the instant in which the SBC closed, so that nobody read it, goes out once more on
+another one (RFC 3261 8.1.3.1: an error of the transport is an answer, and the next way is tried).
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class TeamsEnd(ends.TeamsEnd):
         self.plan = plan
         self.connections: list[dict] = []
         self.dialled: list[asyncio.StreamWriter] = []
+        self.written: dict[str, asyncio.StreamWriter] = {}
         self.turns = itertools.count()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -80,6 +83,7 @@ class TeamsEnd(ends.TeamsEnd):
             asking.cancel()
             self.dialled.remove(writer)
             self.agent.disconnected()
+            self._write_again(writer)
 
     async def _watch(
         self, role: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -111,9 +115,19 @@ class TeamsEnd(ends.TeamsEnd):
     def send(self, text: str) -> None:
         alive = [writer for writer in self.dialled if not writer.is_closing()]
         if alive:
-            alive[next(self.turns) % len(alive)].write(text.encode())
+            writer = alive[next(self.turns) % len(alive)]
+            self.written[sip.branch(text)] = writer
+            writer.write(text.encode())
         else:
             self.unsent.append(text)
+
+    def _write_again(self, ended: asyncio.StreamWriter) -> None:
+        """By another connection, what went into this one and was answered by nobody."""
+        self.written = {each: by for each, by in self.written.items() if each in self.pending}
+        for branch, by in list(self.written.items()):
+            if by is ended and not self.pending[branch].is_heard:
+                self.agent.tell("written_again")
+                self.send(self.pending[branch].text)
 
     def shows_only(self, serial: int) -> bool:
         """Whether every connection that stands was made with this certificate."""

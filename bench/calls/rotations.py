@@ -19,6 +19,7 @@ COUNTS = (
     ("OPTIONS of Microsoft's", "options_asked"),
     ("  answered", "options_answered"),
     ("connections dialled by Microsoft that ended", "connections_ended"),
+    ("written as it closed, and again on another", "written_again"),
     ("answers on another connection", "answers_moved"),
     ("handshakes of Microsoft's that failed", "dials_failed"),
 )
