@@ -131,6 +131,15 @@ def test_a_broken_tone_is_named(heard, fault):
     assert fault in " ".join(listener.faults)
 
 
+def test_a_tone_whose_first_two_packets_changed_places_is_whole():
+    """RTPEngine reads one socket with several threads."""
+    listener = tones.Listener()
+    for duration in (320, 160, 480):
+        listener.hear(event(5, 10, duration), 0, mark=duration == 160)
+    listener.hear(event(5, 138, 640), 0, mark=False)
+    assert (listener.digits, listener.faults) == (["5"], [])
+
+
 @pytest.mark.parametrize(("digit", "seconds"), [("x", 0.1), ("1", 9.0), ("1", 0.0)])
 def test_a_tone_that_is_none_is_refused(digit, seconds):
     with pytest.raises(ValueError):
