@@ -7,10 +7,10 @@ there must be, has found the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from orchestrator.engines import kamailio, kamailio_rpc
-from orchestrator.render import tables
+from orchestrator.render import routes, tables
 
 
 def holds(rpc: kamailio_rpc.Rpc, table: str, seal: str, rows: int) -> bool:
@@ -31,15 +31,38 @@ def holds(rpc: kamailio_rpc.Rpc, table: str, seal: str, rows: int) -> bool:
 
 
 def change(
-    rpc: kamailio_rpc.Rpc, table: str, rows: Mapping[str, str], gone: Iterable[str], seal: str
+    rpc: kamailio_rpc.Rpc, table: str, rows: Mapping[str, str], gone: Collection[str], seal: str
 ) -> None:
     """Set rows, then take others away, then say by the seal that it is done.
 
     Raises:
         EngineSilent: Kamailio does not answer; the table has its old seal, or none that fits.
     """
-    for key, value in rows.items():
-        rpc.call("htable.sets", table, key, value)
-    for key in gone:
-        rpc.call("htable.delete", table, key)
+    named = [key for key in (*rows, *gone) if routes.is_about_lengths(key)]
+    held = {key: kamailio.table_value(rpc, table, key) or "" for key in named}
+    for key, value in in_order(rows, gone, held):
+        if value is None:
+            rpc.call("htable.delete", table, key)
+        else:
+            rpc.call("htable.sets", table, key, value)
     rpc.call("htable.sets", table, tables.SEAL, seal)
+
+
+def in_order(
+    rows: Mapping[str, str], gone: Iterable[str], held: Mapping[str, str]
+) -> Iterator[tuple[str, str | None]]:
+    """Keys with the value each is to have, None for none, so that no call misses a row it needs.
+
+    A call looks for beginnings of those lengths only that a row names: a new length is named
+    before there are rows of it, an old one as long as there are some.
+
+    Args:
+        rows: Those to set.
+        gone: Keys of those to take away.
+        held: What the rows about lengths say now.
+    """
+    lengths = {key: rows.get(key, "") for key in held}
+    yield from ((key, routes.joined_widths(held[key], value)) for key, value in lengths.items())
+    yield from ((key, value) for key, value in rows.items() if key not in lengths)
+    yield from ((key, None) for key in gone if key not in lengths)
+    yield from ((key, value or None) for key, value in lengths.items())

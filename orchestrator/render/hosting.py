@@ -6,13 +6,15 @@ Table ``tenant``:
 key            value
 ============== ===============================================================================
 ``FQDN``       ``n=NAME``, limits (``max``, ``cps``), and last ``r=ROUTE`` for trunks of its own
-``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no`` (``d=1`` in ``FQDN``)
+``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
+               lengths of these beginnings, the longest first (``d=4-3-0``)
 ``/+881``      ``no``: barred for everybody who does not allow it
 ``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
 ``ONE/OTHER``  1: the two trunks are some tenant's own both
 ============== ===============================================================================
 
-Table ``number``: the keys of ``render.routes`` (``=NR``, ``rL/P``, ``pP``) -> the tenant's FQDN.
+Table ``number``: the keys of ``render.routes`` (``=NR``, ``rL/P``, ``pP``) -> the tenant's FQDN,
+and its rows about lengths (``/L``, ``/p``).
 
 A tenant's FQDN stands for it everywhere: Teams knows a call by nothing else (MT-1), and in the
 Route of a dialog it outlives the tenant in site.yaml.
@@ -59,7 +61,8 @@ def tenant_table(site: model.Site) -> tables.Table:
     for name, tenant in site.tenants.items():
         values = [("n", name), *trunks.limits_of(tenant.limits)]
         if own := dict(_destinations(tenant)):
-            values.append(("d", "1"))
+            widths = sorted({len(beginning) for beginning in own}, reverse=True)
+            values.append(("d", "-".join(map(str, (*widths, 0)))))
             entries |= {f"{tenant.fqdn}/{beginning}": may for beginning, may in own.items()}
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
@@ -77,7 +80,8 @@ def _destinations(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
 
 def number_table(site: model.Site) -> tables.Table:
     """The table ``number``."""
-    return tables.sealed("number", dict(_number_rows(site)), bits=_NUMBER_BITS)
+    entries = dict(_number_rows(site))
+    return tables.sealed("number", entries | routing.widths_of(entries), bits=_NUMBER_BITS)
 
 
 def _number_rows(site: model.Site) -> Iterator[tuple[str, str]]:
@@ -173,7 +177,7 @@ class Hosted:
 
     def owner_of(self, number: str) -> str:
         """The name of the tenant with that number, or nothing; one without a plus is nobody's."""
-        keys = routing.keys_below(number) if number.startswith("+") else ()
+        keys = routing.keys_below(number, self._number) if number.startswith("+") else ()
         return next((self._number[key] for key in keys if key in self._number), "")
 
     def _is_anothers(self, fqdn: str, *callers: str) -> bool:
@@ -189,7 +193,8 @@ class Hosted:
 
     def _is_barred(self, fqdn: str, number: str) -> bool:
         """Whether no call of this tenant may go to that number."""
-        for length in range(min(len(number), routing.LONGEST), 1, -1):
+        named = dict(part.split("=", 1) for part in self._tenant.get(fqdn, "").split(";") if part)
+        for length in map(int, named.get("d", "0").split("-")):
             if may := self._tenant.get(f"{fqdn}/{number[:length]}"):
                 return may == _BARRED
         return f"/{number[:_CODE]}" in self._tenant

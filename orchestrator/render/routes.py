@@ -1,7 +1,7 @@
 """The rules of a site, compiled into the two tables that Kamailio walks for each call.
 
-Table ``route``: which route takes a call. Its keys say how precisely a number is matched, so
-that the script needs two lookups for each digit at most:
+Table ``route``: which route takes a call. Its keys say how precisely a number is matched, and
+which lengths P has there, so that the script looks for nothing that no row begins with:
 
 ========  =====================================================================
 key       numbers
@@ -11,6 +11,8 @@ key       numbers
 ``rL/P``  numbers of a range: L characters long, beginning with P
 ``pP``    numbers that begin with P
 ``*``     everything
+``/L``    the lengths of P in ``rL/P``, the longest first, 0 at the end: ``11,10,0``
+``/p``    the lengths of P in ``pP``
 ========  =====================================================================
 
 The value is a string of parameters: the party that calls (``_any``: anybody) -> the name of the
@@ -26,7 +28,7 @@ places calls for real and compares.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.site import model, routes
@@ -40,10 +42,9 @@ NOTHING = "-"
 NO_CODE = "none"
 """In place of answers that lead on; an empty expression would fit every answer."""
 
-LONGEST = 16
-"""Characters of a number that are compared: a plus and 15 digits."""
-
+_WIDTHS = "/"
 _NUMBER = re.compile(r"\+?[0-9]{1,15}")
+_LENGTHS = re.compile(r"/([0-9]{1,2}|p)")
 
 _Rows = dict[str, dict[str, str]]
 
@@ -112,8 +113,10 @@ def compile_site(site: model.Site) -> RouteTable:
         for name, hops in ways.items()
         for place, hop in enumerate(hops)
     }
+    compiled = {key: _join(row) for key, row in rows.items()}
+    compiled |= widths_of(compiled)
     return RouteTable(
-        route={key: _join(rows[key]) for key in sorted(rows)},
+        route={key: compiled[key] for key in sorted(compiled)},
         target={key: targets[key] for key in sorted(targets)},
     )
 
@@ -131,6 +134,32 @@ def _keys_of(match: routes.Match) -> tuple[str, ...]:
         routes.Precision.PREFIX: "p",
     }
     return (letters[precision] + match.first,)
+
+
+def widths_of(keys: Iterable[str]) -> dict[str, str]:
+    """The rows that say how long the beginnings in *keys* are."""
+    found: dict[str, set[int]] = {}
+    for key in keys:
+        if key.startswith("p"):
+            found.setdefault("p", set()).add(len(key) - 1)
+        elif key.startswith("r"):
+            length, _, part = key[1:].partition("/")
+            found.setdefault(length, set()).add(len(part))
+    return {
+        f"{_WIDTHS}{name}": ",".join(str(width) for width in (*sorted(widths, reverse=True), 0))
+        for name, widths in found.items()
+    }
+
+
+def is_about_lengths(key: str) -> bool:
+    """Whether this is the key of a row that says which lengths there are."""
+    return bool(_LENGTHS.fullmatch(key))
+
+
+def joined_widths(one: str, other: str) -> str:
+    """The value of a row about lengths that has the lengths of both."""
+    widths = {int(width) for each in (one, other) for width in each.split(",") if width}
+    return ",".join(str(width) for width in sorted(widths, reverse=True))
 
 
 def _param(rule: routes.Rule, source: str) -> str:
@@ -190,7 +219,8 @@ def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Dec
         own: The way to the caller's own trunks, before every route but those for emergencies.
     """
     implied = ("", "")
-    for key in () if number.lower().startswith(routes.TRANSFER) else _keys_for(number):
+    keys = () if number.lower().startswith(routes.TRANSFER) else _keys_for(number, table.route)
+    for key in keys:
         if own and not key.startswith("e"):
             return _decision(table, source, own, own)
         row = _split(table.route.get(key, ""))
@@ -203,20 +233,25 @@ def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Dec
     return _decision(table, source, *implied)
 
 
-def _keys_for(number: str) -> Iterable[str]:
-    """The keys to look at, in their order; twice the number of digits and three more at most."""
+def _keys_for(number: str, rows: Mapping[str, str]) -> Iterator[str]:
     yield f"e{number}"
-    yield from keys_below(number)
+    yield from keys_below(number, rows)
     yield "*"
 
 
-def keys_below(number: str) -> Iterable[str]:
-    """Those of one number, ranges and prefixes, the most precise first."""
+def keys_below(number: str, rows: Mapping[str, str]) -> Iterator[str]:
+    """Of one number, ranges and prefixes: the keys to look at, the most precise first."""
     yield f"={number}"
-    beginnings = [number[:length] for length in range(min(len(number), LONGEST), 0, -1)]
     if _NUMBER.fullmatch(number):
-        yield from (f"r{len(number)}/{part}" for part in beginnings)
-    yield from (f"p{part}" for part in beginnings)
+        length = len(number)
+        yield from (f"r{length}/{part}" for part in _beginnings(number, rows, str(length)))
+    yield from (f"p{part}" for part in _beginnings(number, rows, "p"))
+
+
+def _beginnings(number: str, rows: Mapping[str, str], name: str) -> Iterator[str]:
+    listed = rows.get(f"{_WIDTHS}{name}", "")
+    widths = (int(width) for width in listed.split(",") if width)
+    yield from (number[:width] for width in widths if 0 < width <= len(number))
 
 
 def _decision(table: RouteTable, source: str, name: str, key: str) -> Decision:

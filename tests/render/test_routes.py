@@ -205,8 +205,19 @@ def test_a_target_carries_what_the_route_says():
     )
 
 
-def test_lookups_are_few():
-    """At most two lookups for each digit, and three more."""
-    for number in ("+493055512345678", "1", "alice", "+" + "1" * 60):
-        keys = list(tables._keys_for(number))
-        assert len(keys) <= 2 * min(len(number), tables.LONGEST) + 3
+def test_what_no_row_begins_with_is_not_looked_for():
+    """Neither beginnings of other lengths, nor ranges of other numbers."""
+    rows = {"p+49": "", "p+4930": "", "r8/+4930": "", "=+49301": "", "*": "", "e112": ""}
+    rows |= tables.widths_of(rows)
+    assert {key: rows[key] for key in rows if tables.is_about_lengths(key)} == {
+        "/p": "5,3,0",
+        "/8": "5,0",
+    }
+    assert list(tables.keys_below("+4930123", rows)) == [
+        *("=+4930123", "r8/+4930", "p+4930", "p+49"),
+    ]
+    assert list(tables.keys_below("+493", rows)) == ["=+493", "p+49"]
+    assert list(tables.keys_below("alice", rows)) == ["=alice", "palice", "pali"]
+    assert list(tables.keys_below("1", {})) == ["=1"]
+    assert tables.joined_widths("11,0", "10,0") == "11,10,0"
+    assert not tables.is_about_lengths("/+881")
