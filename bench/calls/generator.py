@@ -86,6 +86,7 @@ class Load:
         self.agent.is_relayed = plan.get("is_relayed", True)
         if "proxy" in plan:
             sip.SBC, sip.SBC_TEAMS = plan["proxy"]
+        sip.FQDN = plan.get("fqdn", sip.FQDN)
         self.agent.callee = ends.UdpEnd(self.agent, plan["callee"])
         carrier = ends.UdpEnd(self.agent, plan["caller"])
         if "proxies" in plan:

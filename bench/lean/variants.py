@@ -33,6 +33,7 @@ class Variant:
     trunks: str
     teams: str
     has_media: bool
+    options: tuple[str, ...] = ("-x", "tlsf", "-m", "256", "-M", "16")
 
     def folder(self, made: machine.Machine) -> Path:
         """Where its configuration is; the command lines of its processes have it."""
@@ -57,16 +58,16 @@ def start(made: machine.Machine, variant: Variant) -> None:
     folder = variant.folder(made)
     applied = made.state / "current/kamailio"
     shutil.copytree(applied, folder)
-    if variant.name == "ours":
-        _empty_media(made, variant, folder)
-    else:
+    if variant.name.startswith("bare"):
         _write_bare(variant, folder)
+    else:
+        _empty_media(made, variant, folder)
     shared = (str(made.folder),)
     names = ("/etc/resolv.conf", "/etc/hosts")
     root = process.EngineRoot(str(made.root), shared, names) if made.root else None
     prefix = root.prefix() if root else ()
     config = folder / "kamailio.cfg"
-    words = ("kamailio", "-DD", "-E", "-m", "256", "-M", "16", "-f", str(config))
+    words = ("kamailio", *variant.options, "-DD", "-E", "-f", str(config))
     log = folder / "log"
     script = 'exec "$@" >"$0" 2>&1'
     made.start("sh", "-c", script, str(log), *prefix, *words)
@@ -90,7 +91,7 @@ def _empty_media(made: machine.Machine, variant: Variant, folder: Path) -> None:
     }
     flags = re.MULTILINE | re.DOTALL
     emptied = 0
-    for file in [each for each in folder.rglob("*") if each.is_file()]:
+    for file in [each for each in folder.rglob("*") if each.is_file() and not _is_data(each)]:
         text = file.read_text()
         for old, new in moved.items():
             text = text.replace(old, new)
@@ -101,6 +102,11 @@ def _empty_media(made: machine.Machine, variant: Variant, folder: Path) -> None:
         file.write_text(text)
     if emptied != len(EMPTIED):
         raise RuntimeError(f"{emptied} routes of media were found, not {len(EMPTIED)}")
+
+
+def _is_data(file: Path) -> bool:
+    """A database, or a table with rows of tenants: no address of ours is in it."""
+    return file.suffix == ".sqlite" or file.name in ("number", "tenant")
 
 
 def _write_bare(variant: Variant, folder: Path) -> None:
