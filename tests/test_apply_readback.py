@@ -105,7 +105,8 @@ def test_many_rows_of_every_shape(machine, rpc):
     assert {row.network for row in held if row.tag == "office"} == {
         f"192.0.2.{n}/32" for n in range(20, 24)
     }
-    assert len(kamailio.table_rows(rpc, "route") or {}) == 4
+    numbers = {"p+4930", "p+4940", "p+4950"}
+    assert (kamailio.table_rows(rpc, "route") or {}).keys() == numbers | {"*", "/p"}
     assert kamailio.table_rows(rpc, "nothing") is None
     assert kinds(machine.apply("--output", "json")) == []
 
@@ -113,13 +114,14 @@ def test_many_rows_of_every_shape(machine, rpc):
 def test_a_table_too_large_for_a_datagram_is_read_back_whole(machine, rpc):
     """The last of many rows is seen to be gone, and comes back."""
     numbers = ", ".join(f'"+4930{n}"' for n in range(4000))
+    rows = 4000 + len(("*", "/p"))
     machine.write_site(("kind: pbx,", f"kind: pbx, numbers: [{numbers}],"))
     machine.apply()
-    assert len(kamailio.table_rows(rpc, "route") or {}) == 4001
+    assert len(kamailio.table_rows(rpc, "route") or {}) == rows
     assert kinds(machine.apply("--output", "json")) == []
     control(machine, "htable.delete", "route", "p+49303999")
     assert kinds(machine.apply("--output", "json")) == ["reload-table"]
-    assert len(kamailio.table_rows(rpc, "route") or {}) == 4001
+    assert len(kamailio.table_rows(rpc, "route") or {}) == rows
 
 
 def test_more_destinations_than_a_datagram_could_name(machine, rpc):
