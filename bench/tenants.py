@@ -12,8 +12,6 @@ Exit code 1: a call failed, or an apply did.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import statistics
 import sys
 import time
@@ -28,12 +26,11 @@ import report
 import variants
 
 sys.path.insert(0, str(machine.CHECKOUT / "tests"))
+sys.path.insert(0, str(Path(__file__).parent / "many"))
 import certs
 import lanes
+import provider
 
-NUMBERS = 100
-FIRST = 10_000_000
-FAR = 500_000_000
 TENANT = "load"
 """The tenant whose calls these are."""
 FULL = {"rounds": 5, "rate": 100, "seconds": 8.0, "tenants": 10_000, "turns": 5}
@@ -79,16 +76,12 @@ class Machine(lean.Machine):
         text = SITE.format(folder=self.folder, memory=self.memory)
         (self.folder / "site.yaml").write_text(text)
         with (self.folder / "tenants.jsonl").open("w") as lines:
-            lines.write(line(TENANT, [lean.CALLS_TEAMS]))
+            lines.write(provider.line(TENANT, [lean.CALLS_TEAMS]))
             for number in range(count):
-                first = FIRST + number * NUMBERS + FAR * (number == moved)
-                lines.write(line(f"t{number}", [f"+49{first}-+49{first + NUMBERS - 1}"]))
-
-
-def line(name: str, numbers: list[str]) -> str:
-    """A tenant as a line of JSON."""
-    told = {"name": name, "fqdn": f"{name}.sbc.example.com", "numbers": numbers}
-    return json.dumps(told) + "\n"
+                first = provider.FIRST + number * provider.NUMBERS
+                first += provider.FAR * (number == moved)
+                last = first + provider.NUMBERS - 1
+                lines.write(provider.line(f"t{number}", [f"+49{first}-+49{last}"]))
 
 
 def settings() -> argparse.Namespace:
@@ -168,16 +161,14 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
         made.memory = "private_memory: 64, " if given.tenants > 1000 else ""
         made.write_tenants(given.tenants)
         apply(made)
-        options = ("-x", "tlsf", "-m", "256", "-M", "64")
-        many = dataclasses.replace(VARIANTS[1], options=options)
-        start(made, many)
+        start(made, VARIANTS[1])
         warmed.order("end")
         warmed.process.wait(timeout=10)
         told: dict = {"turns": [], "rate": given.rate, "tenants": given.tenants}
         for number in range(given.rounds):
             print(f"  round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
             for source in lean.SOURCES:
-                for each in (VARIANTS[0], many):
+                for each in VARIANTS:
                     plan = plan_of(given, each, source)
                     told["turns"].append(lean.turn(made, each, source, given, plan))
         return {**told, "change": change(made, given)}

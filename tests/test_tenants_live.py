@@ -41,7 +41,7 @@ class Provider(ground.Ground):
         assert found is not None
         assert len(found.pop(tables.SEAL)) == 32
         # What is barred for everybody is there whoever comes and goes.
-        return {key: value for key, value in found.items() if not key.startswith("/")}
+        return {key: value for key, value in found.items() if not key.startswith("/+")}
 
     def steps(self, *arguments: str) -> list[str]:
         """The steps of an apply."""
@@ -59,7 +59,7 @@ def machine(lane: str, tmp_path_factory) -> Iterator[Provider]:
 
 
 def numbers(*names: str) -> dict[str, str]:
-    rows = {}
+    rows = {"/8": "6,0"}
     for name in names:
         fqdn, place = f"{name}.sbc.example.com", f"{ord(name):03}"
         rows |= {f"r8/+49{place}": fqdn, f"=+48{place}": fqdn}

@@ -33,7 +33,6 @@ class Variant:
     trunks: str
     teams: str
     has_media: bool
-    options: tuple[str, ...] = ("-x", "tlsf", "-m", "256", "-M", "16")
 
     def folder(self, made: machine.Machine) -> Path:
         """Where its configuration is; the command lines of its processes have it."""
@@ -67,7 +66,7 @@ def start(made: machine.Machine, variant: Variant) -> None:
     root = process.EngineRoot(str(made.root), shared, names) if made.root else None
     prefix = root.prefix() if root else ()
     config = folder / "kamailio.cfg"
-    words = ("kamailio", *variant.options, "-DD", "-E", "-f", str(config))
+    words = ("kamailio", *_memory(made), "-DD", "-E", "-f", str(config))
     log = folder / "log"
     script = 'exec "$@" >"$0" 2>&1'
     made.start("sh", "-c", script, str(log), *prefix, *words)
@@ -77,6 +76,16 @@ def start(made: machine.Machine, variant: Variant) -> None:
             return
         time.sleep(0.1)
     raise RuntimeError(f"{variant.name} does not listen: {log.read_text()[-2000:]}")
+
+
+def _memory(made: machine.Machine) -> tuple[str, ...]:
+    """What the command of the applied one says of its memory: all of them have the same."""
+    pid = (made.run_dir / "kamailio.pid").read_text().strip()
+    told = made.run("cat", f"/proc/{pid}/cmdline").stdout.split("\0")
+    told = told[told.index("-DD") :]
+    return tuple(
+        word for flag in ("-x", "-m", "-M") for word in (flag, told[told.index(flag) + 1])
+    )
 
 
 def _empty_media(made: machine.Machine, variant: Variant, folder: Path) -> None:

@@ -20,6 +20,12 @@ MORE = 101
 """So many tenants more than at first fit into Kamailio's memory."""
 
 
+def line(name: str, numbers: list[str]) -> str:
+    """A tenant as a line of JSON."""
+    told = {"name": name, "fqdn": f"{name}.sbc.example.com", "numbers": numbers}
+    return json.dumps(told) + "\n"
+
+
 class Provider(ground.Ground):
     """The machine; a context manager. It is there for fifteen minutes at most."""
 
@@ -36,14 +42,13 @@ class Provider(ground.Ground):
         return f"+49{FIRST + tenant * NUMBERS + place + moved:09d}"
 
     def line(self, tenant: int, moved: int) -> str:
-        """A tenant as a line of JSON."""
+        """One of the tenants."""
         if self.singles:
             numbers = [self.number(tenant, place, moved) for place in range(NUMBERS)]
         else:
             ends = (self.number(tenant, place, moved) for place in (0, NUMBERS - 1))
             numbers = ["-".join(ends)]
-        fqdn = f"t{tenant}.sbc.example.com"
-        return json.dumps({"name": f"t{tenant}", "fqdn": fqdn, "numbers": numbers}) + "\n"
+        return line(f"t{tenant}", numbers)
 
     def write(self, count: int, *, moved: int | None = None) -> None:
         """Write a site of so many tenants; one of them may have other numbers than before."""
