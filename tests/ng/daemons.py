@@ -42,8 +42,8 @@ class Daemon:
             self.process.wait()
 
 
-def start(generation: str, folder: Path) -> Daemon:
-    """Start the daemon of *generation* and wait until it answers."""
+def start(generation: str, folder: Path, *more: str) -> Daemon:
+    """Start the daemon of *generation* with *more* options and wait until it answers."""
     enter: list[str] = []
     if root := lanes.root(generation):
         enter = ["bwrap", "--die-with-parent", "--bind", str(root), "/"]
@@ -63,6 +63,7 @@ def start(generation: str, folder: Path) -> Daemon:
             *("--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}", "--log-level=6"),
             *(f"--port-min={lowest}", f"--port-max={lowest + 400}", "--delete-delay=0"),
             *(f"--recording-dir={folder}/recordings", f"--pidfile={folder}/rtpengine.pid"),
+            *more,
         ],
         stdout=log,
         stderr=log,
