@@ -19,6 +19,9 @@ from orchestrator.host import process
 
 _VERSION = re.compile(r"version: kamailio (\d+)\.(\d+)\.(\d+)")
 _CHECK_SECONDS = 30.0
+_CHECK_MEBIBYTES = 64
+"""Of its own memory for a check: what a site with tenants runs with. Without -M it is 8, and the
+routes of such a site fill that."""
 _CONDITIONS = {"A": "active", "I": "inactive", "T": "trying", "D": "disabled"}
 _READY_POLL = 0.05
 _UAC_MARGIN = 1.5
@@ -97,9 +100,10 @@ def check_config(config: Path, root: process.EngineRoot | None) -> None:
     Raises:
         EngineRefused: It does not take it; its complaints, with file and line, are the words.
     """
+    memory = ("-M", str(_CHECK_MEBIBYTES))
     # Even for a check it makes its run-time directory where it is missing: let it have one.
     ran = process.run(
-        ["kamailio", "-c", "-E", "-f", str(config), "-Y", str(config.parent)],
+        ["kamailio", "-c", "-E", "-f", str(config), "-Y", str(config.parent), *memory],
         timeout=_CHECK_SECONDS,
         root=root,
     )

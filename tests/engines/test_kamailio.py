@@ -212,6 +212,24 @@ def test_the_checker_says_where_and_what(lane, tmp_path: Path):
 
 
 @pytest.mark.engine
+def test_a_long_config_is_checked_with_the_memory_it_runs_with(lane, tmp_path: Path):
+    """More routes than the 8 MiB hold that Kamailio has when nothing is said."""
+    tree = lanes.root(lane)
+    root = process.EngineRoot(str(tree), write=(str(tmp_path),)) if tree else None
+    routes = "".join(
+        f"route[R{number}] {{\n" + "    $var(a) = $var(b) + 1;\n" * 100 + "}\n"
+        for number in range(30)
+    )
+    modules = kamailio.probe_facts(root).module_path
+    config = tmp_path / "kamailio.cfg"
+    config.write_text(
+        f'#!KAMAILIO\nmpath="{modules}"\nloadmodule "pv.so"\nchildren=1\n{routes}'
+        "request_route {\n    exit;\n}\n"
+    )
+    kamailio.check_config(config, root)
+
+
+@pytest.mark.engine
 def test_which_engines_are_installed(lane):
     """Versions and modules come from the programs."""
     tree = lanes.root(lane)
