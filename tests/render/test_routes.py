@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import random_sites
 import yaml
 from hypothesis import given, settings
@@ -88,7 +90,10 @@ def test_a_site_without_the_order_of_its_parts(choose):
 @settings(max_examples=200, deadline=None)
 @given(st.randoms(use_true_random=True))
 def test_a_removed_route_changes_no_other_decision(choose):
-    """Calls that another route decided are decided by it still, by the same rows."""
+    """Calls that another route decided are decided by it still.
+
+    Perhaps by a wider piece of its range: the row of a narrower one named its caller, too.
+    """
     wanted = random_sites.site_from(choose)
     if not wanted.routes:
         return
@@ -100,7 +105,8 @@ def test_a_removed_route_changes_no_other_decision(choose):
     for source, number in random_sites.calls_from(choose, wanted, CALLS):
         decision = tables.decide(before, source, number)
         if decision.route != gone:
-            assert tables.decide(after, source, number) == decision
+            left = tables.decide(after, source, number)
+            assert dataclasses.replace(left, key=decision.key) == decision
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
