@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from pathlib import Path
+
+import pytest
 
 from orchestrator import cli
 from orchestrator.site import include, parse, source
@@ -30,6 +33,35 @@ def test_what_the_guide_shows_is_what_is_printed(tmp_path, capsys):
             cli.run(words.split())
             told = capsys.readouterr()
             assert told.out.rstrip("\n") + told.err.rstrip("\n") == shown.rstrip("\n")
+
+
+SITE, TENANTS = (text for _, text, _, _ in STEPS[:2])
+
+
+@pytest.mark.parametrize(
+    ("policy", "shows"),
+    [
+        ("pass", None),
+        ("main", "+4930555000 to trunks (acme.yaml:4)"),
+        ("own", "+4930555000 to trunks, and the tenant's own numbers (acme.yaml:4)"),
+    ],
+)
+def test_what_a_tenant_shows_is_explained(tmp_path, capsys, policy, shows):
+    """To people and to programs, and of the calls it makes only."""
+    main = "" if shows is None else ', main: "+4930555000"'
+    (tmp_path / "acme.yaml").write_text(f"{TENANTS}  caller_id: {{policy: {policy}{main}}}\n")
+    alone = re.sub("  beta-pbx: .*\n", "", SITE).replace("tenants.d/*.yaml", "acme.yaml")
+    (tmp_path / "site.yaml").write_text(alone.replace(", generated/*.jsonl", ""))
+    with contextlib.chdir(tmp_path):
+        words = ["route", "explain", "site.yaml", "--from", "teams", "--to", "+4989123"]
+        assert cli.run([*words, "--tenant", "acme"]) == 0
+        told = re.findall("^  shows    (.*)$", capsys.readouterr().out, re.MULTILINE)
+        assert told == ([] if shows is None else [shows])
+        assert cli.run([*words, "--tenant", "acme", "-o", "json"]) == 0
+        said = json.loads(capsys.readouterr().out)["shows"]
+        assert (said or {}).get("own_numbers_pass") == {"own": True, "main": False}.get(policy)
+        assert cli.run([*words[:4], "colt", "--to", "+4930555000", "-o", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["shows"] is None
 
 
 def test_the_limits_in_the_guide_are_the_limits():

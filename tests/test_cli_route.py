@@ -61,7 +61,7 @@ def test_programs_get_the_same(say):
     told = explained(say, "site.yaml", "--from", "colt", "--to", "+493055520")
     assert list(told)[5:] == [
         *("from", "to", "number", "decided_by", "tenant", "emergency", "targets", "left_out"),
-        *("when_all_fail", "passed_over"),
+        *("shows", "when_all_fail", "passed_over"),
     ]
     assert told["kind"] == "route-explain"
     assert told["decided_by"] == {

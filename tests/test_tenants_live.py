@@ -18,8 +18,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow(15)]
 class Provider(ground.Ground):
     """A machine whose SBC serves customers."""
 
-    def say(self, *names: str) -> None:
-        """Write a site with these tenants, each with a hundred numbers and one more."""
+    def say(self, *names: str, **more: object) -> None:
+        """Write a site with these tenants, each with a hundred numbers and one more.
+
+        *more* is said of the first one.
+        """
         self.write_site()
         said = {
             name: {
@@ -28,6 +31,7 @@ class Provider(ground.Ground):
             }
             for name in names
         }
+        said[names[0]] |= more
         with (self.folder / "site.yaml").open("a") as file:
             file.write(f"tenants: {json.dumps(said)}\n")
 
@@ -83,7 +87,12 @@ def test_a_customer_comes_and_another_goes(machine):
 
     assert machine.held("tenant") == fqdns("a", "c")
     assert machine.held("number") == numbers("a", "c") | {"=+48097": "b.sbc.example.com"}
+    machine.say("a", "c", caller_id={"policy": "own", "main": "+4909701"})
+    assert machine.steps() == ["commit", "reload-table"]
+    assert machine.held("tenant")["a.sbc.example.com"] == "n=a;cid=own/+4909701"
     assert [told["Pid"] for told in machine.statuses("kamailio")] == [t["Pid"] for t in before]
+    machine.say("a", "c")
+    machine.apply()
     machine.rpc.call("htable.sets", "number", "=+48097", "a.sbc.example.com")
     assert machine.steps() == []
 

@@ -140,6 +140,10 @@ def _text(told: explaining.Explanation, site: model.Site, places: tree.SourceMap
         f"           {party} is left out, because {_why_left_out(told, party)}"
         for party in told.left_out
     ]
+    if told.caller is not None:
+        else_ = ", and the tenant's own numbers" if told.caller.own_pass else ""
+        at = _at(told.caller.path, places)
+        lines.append(f"  shows    {told.caller.number} to trunks{else_}{at}")
     lines.append(f"  else     {told.source} gets {told.answer}: {told.answer_why}")
     lines += [
         f"  not      {_rule_name(passed.rule)}, {passed.rule.match}"
@@ -217,6 +221,7 @@ def _fields(
         "emergency": told.decision.emergency,
         "targets": [_target_fields(step, site, told, places) for step in told.decision.steps],
         "left_out": list(told.left_out),
+        "shows": _caller_fields(told.caller, places) if told.caller else None,
         "when_all_fail": {"code": told.answer, "reason": told.answer_why},
         "passed_over": [
             {**_rule_fields(passed.rule, places), "reason": passed.why} for passed in told.passed
@@ -249,6 +254,14 @@ def _target_fields(
         "ring_within": step.ring_within,
         "answer_within": step.answer_within,
         "place": _place(_path_of(site, step, told.number), places),
+    }
+
+
+def _caller_fields(caller: explaining.Caller, places: tree.SourceMap) -> dict[str, object]:
+    return {
+        "number": caller.number,
+        "own_numbers_pass": caller.own_pass,
+        "place": _place(caller.path, places),
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.render import hosting, numbers
 from orchestrator.render import routes as tables
-from orchestrator.site import model, routes
+from orchestrator.site import model, routes, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,21 @@ class Passed:
 
     rule: routes.Rule
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What trunks see of who calls.
+
+    Attributes:
+        number: The tenant's number that they see.
+        path: Where that stands in site.yaml.
+        own_pass: Whether they see other numbers of the tenant as they are.
+    """
+
+    number: str
+    path: routes.Path
+    own_pass: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class Explanation:
         answer: What the caller gets when every target fails.
         answer_why: In words.
         tenant: The name of the tenant whose call it is; empty when it is nobody's.
+        caller: What the tenant lets trunks see of the caller, or None when that is the caller's.
     """
 
     source: str
@@ -48,6 +64,7 @@ class Explanation:
     answer: int
     answer_why: str
     tenant: str = ""
+    caller: Caller | None = None
 
 
 def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") -> Explanation:
@@ -101,6 +118,7 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
         answer=answer,
         answer_why=why,
         tenant=fqdn,
+        caller=_caller(site, tenant) if set(asked) & set(site.trunks) else None,
     )
 
 
@@ -111,6 +129,15 @@ def _decide(site: model.Site, source: str, number: str, tenant: str) -> hosting.
         return hosting.Verdict("", 0, tables.decide(table, source, number))
     name = site.tenants[tenant].fqdn if tenant else ""
     return hosting.Hosted(site).decide(table, hosting.Call(source, number, name))
+
+
+def _caller(site: model.Site, tenant: str) -> Caller | None:
+    """What trunks see in calls that this tenant makes in Teams."""
+    policy = site.tenants[tenant].caller_id if tenant else None
+    if policy is None or policy.main is None:
+        return None
+    own = policy.policy is tenants.Shown.OWN
+    return Caller(policy.main, ("tenants", tenant, "caller_id"), own_pass=own)
 
 
 def phone_with(site: model.Site, number: str) -> str | None:

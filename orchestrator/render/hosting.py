@@ -5,7 +5,9 @@ Table ``tenant``:
 ============== ===============================================================================
 key            value
 ============== ===============================================================================
-``FQDN``       ``n=NAME``, limits (``max``, ``cps``), and last ``r=ROUTE`` for trunks of its own
+``FQDN``       ``n=NAME``, limits (``max``, ``cps``), ``cid=+49`` for the number that trunks see
+               in its calls, or ``cid=own/+49`` for who has no number of its own, and
+               ``r=ROUTE`` for trunks of its own
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
                lengths of these beginnings, the longest first (``d=4-3-0``)
 ``/+881``      ``no``: barred for everybody who does not allow it
@@ -33,6 +35,8 @@ from orchestrator.render import tables, trunks
 from orchestrator.site import acme, model, routes, tenants
 
 _BARRED, _ALLOWED = "no", "yes"
+_OWN = "own/"
+"""In front of the number that trunks see: of who calls under a number that is not the tenant's."""
 _CODE = 4
 """Characters of a beginning that is barred for everybody."""
 
@@ -64,6 +68,9 @@ def tenant_table(site: model.Site) -> tables.Table:
             widths = sorted({len(beginning) for beginning in own}, reverse=True)
             values.append(("d", "-".join(map(str, (*widths, 0)))))
             entries |= {f"{tenant.fqdn}/{beginning}": may for beginning, may in own.items()}
+        if tenant.caller_id is not None and tenant.caller_id.main:
+            kind = _OWN if tenant.caller_id.policy is tenants.Shown.OWN else ""
+            values.append(("cid", kind + tenant.caller_id.main))
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)
@@ -125,11 +132,13 @@ class Verdict:
         fqdn: The tenant whose call it is; empty when it is nobody's.
         refusal: The answer when it is refused at once, or 0.
         decision: Which way it goes; of its steps, those that this tenant may take.
+        callers: The numbers under which it is made, as trunks see them before their own policy.
     """
 
     fqdn: str
     refusal: int
     decision: routing.Decision
+    callers: tuple[str, ...] = ()
 
 
 def e164(number: str) -> str:
@@ -173,7 +182,10 @@ class Hosted:
             for step in found.steps
             if (help_ and step.party != routes.TEAMS) or self._may_reach(call, fqdn, step.party)
         )
-        return Verdict(fqdn, 0, dataclasses.replace(found, steps=steps))
+        seen = call.callers
+        if call.source == routes.TEAMS:
+            seen = tuple(self._seen(fqdn, number) for number in seen)
+        return Verdict(fqdn, 0, dataclasses.replace(found, steps=steps), seen)
 
     def owner_of(self, number: str) -> str:
         """The name of the tenant with that number, or nothing; one without a plus is nobody's."""
@@ -193,14 +205,27 @@ class Hosted:
 
     def _is_barred(self, fqdn: str, number: str) -> bool:
         """Whether no call of this tenant may go to that number."""
-        named = dict(part.split("=", 1) for part in self._tenant.get(fqdn, "").split(";") if part)
-        for length in map(int, named.get("d", "0").split("-")):
+        for length in map(int, self._named(fqdn).get("d", "0").split("-")):
             if may := self._tenant.get(f"{fqdn}/{number[:length]}"):
                 return may == _BARRED
         return f"/{number[:_CODE]}" in self._tenant
 
     def _own_way(self, fqdn: str) -> str:
-        return self._tenant.get(fqdn, "").partition(";r=")[2]
+        return self._named(fqdn).get("r", "")
+
+    def _seen(self, fqdn: str, number: str) -> str:
+        """What trunks see of a caller's number; nothing of one that is hidden."""
+        policy = self._named(fqdn).get("cid", "")
+        if not number or not policy:
+            return number
+        own = e164(number)
+        is_own = policy.startswith(_OWN) and self.owner_of(own) == fqdn
+        return own if is_own else policy.removeprefix(_OWN)
+
+    def _named(self, fqdn: str) -> dict[str, str]:
+        """The values in the row of a tenant."""
+        row = self._tenant.get(fqdn, "")
+        return dict(part.split("=", 1) for part in row.split(";") if part)
 
     def _may_use(self, fqdn: str, source: str) -> bool:
         """By a trunk of its own, or by the shared ones when it has none."""

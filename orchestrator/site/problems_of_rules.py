@@ -203,6 +203,13 @@ OF_RULES = {
         "Write it in E.164, with a plus; leave out what is not a number of a user of Teams.",
         'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
     ),
+    "caller-not-own": Kind(
+        "Trunks are to see a number in a tenant's calls that is none of the tenant's.",
+        "Whoever calls back, the fire brigade among them, would reach somebody else or nobody.",
+        "Take one that stands in the tenant's numbers or below its prefixes, or add it there.",
+        'tenants:\n  acme:\n    fqdn: acme.sbc.example.com\n    numbers: ["+493055500"]\n'
+        "    caller_id: {policy: main, main: '+493055500'}",
+    ),
     "fqdn-twice": Kind(
         "Two tenants have the same name.",
         "The name in a call from Teams says whose call it is (MT-1).",

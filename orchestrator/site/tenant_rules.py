@@ -125,6 +125,26 @@ def _overlaps(entries: Iterable[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
             second = entry
 
 
+def _find_foreign_callers(site: model.Site) -> Iterator[errors.Problem]:
+    """Whoever calls back must reach the customer, and MT-3 holds for what trunks see as well."""
+    for name, tenant in site.tenants.items():
+        for field, number in _callers_of(tenant):
+            if number and not tenants.has_number(tenant, number):
+                yield errors.Problem(
+                    "caller-not-own",
+                    f"trunks are to see {number} in calls of tenant {name}, which is none of its"
+                    " numbers",
+                    ("tenants", name, *field),
+                    hint="take one of its numbers, or add this one to them",
+                )
+
+
+def _callers_of(tenant: model.Tenant) -> Iterator[tuple[tuple[str, str], str | None]]:
+    """The numbers that trunks may see instead of a caller's, and the fields they stand in."""
+    if tenant.caller_id is not None:
+        yield ("caller_id", "main"), tenant.caller_id.main
+
+
 # -- whose a name is --------------------------------------------------------------------------
 
 
@@ -273,6 +293,7 @@ def _mebibytes(rows: int, cost: tuple[int, int]) -> int:
 RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_private_numbers,
     _find_shared_numbers,
+    _find_foreign_callers,
     _find_shared_names,
     _find_uncovered_names,
     _find_wrong_trunks,

@@ -7,6 +7,7 @@ checked together by one expression; only where that finds something is each look
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
@@ -17,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.site import part, scalars
+from orchestrator.site import callers, part, scalars
 
 INCLUDE = "include"
 """The key beside the names of tenants that names files with more of them (``include.py``)."""
@@ -109,6 +110,31 @@ class Destinations(part.Part):
         return self
 
 
+class Shown(StrEnum):
+    """Which numbers of a customer's callers trunks see."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    MAIN = "main"
+    OWN = "own"
+
+
+class TenantCallerId(part.Part):
+    """Which number trunks see in a customer's calls from Teams; who is anonymous stays so."""
+
+    policy: Shown = Shown.PASS
+    """pass, main (always the main number) or own (main for what is no number of the tenant)."""
+    main: callers.E164 | None = None
+    """The main number, in E.164; one of the tenant's own."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.policy is Shown.PASS and self.main:
+            raise ValueError("main belongs to the policies main and own")
+        if self.policy is not Shown.PASS and not self.main:
+            raise ValueError(f"policy {self.policy} needs the main number: main: +493055500")
+        return self
+
+
 class Tenant(part.Part):
     """One customer of a provider: calls for its numbers are its own, and nobody else's."""
 
@@ -124,12 +150,23 @@ class Tenant(part.Part):
     """How much it may call at once."""
     destinations: Destinations | None = None
     """Where its calls may go; by default everywhere but satellites and international premium."""
+    caller_id: TenantCallerId | None = None
+    """Which number trunks see in its calls from Teams; by default any but another tenant's."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:
         if not self.numbers and not self.prefixes:
             raise ValueError("a tenant has numbers, prefixes or both")
         return self
+
+
+def has_number(tenant: Tenant, number: str) -> bool:
+    """Whether *number* is one of its own: as it is, within a range or below a prefix."""
+    if number in tenant.numbers or number.startswith(tenant.prefixes):
+        return True
+    ends = (split(text) for text in tenant.numbers if "-" in text)
+    # Numbers of one length are in the order of their text.
+    return any(len(first) == len(number) and first <= number <= last for first, last in ends)
 
 
 def count(tenant: Tenant) -> int:

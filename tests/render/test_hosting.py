@@ -33,6 +33,10 @@ def tenant(choose, place: int, tree: dict) -> dict:
     found = {"fqdn": f"t{place}.sbc.example.com", "numbers": numbers, "trunks": trunks}
     if choose.random() < 0.5:
         found["prefixes"] = [f"+4931{place}"]
+    if choose.random() < 0.7:
+        policy = choose.choice(["main", "own"])
+        found["caller_id"] = {"policy": policy, "main": f"+4930{place}0000"}
+        found["numbers"].append(found["caller_id"]["main"])
     return found
 
 
@@ -66,6 +70,8 @@ def test_no_tenant_reaches_another(choose):
                     assert (verdict.refusal == 403) <= (holder not in ("", name))
                     assert verdict.refusal == 403 or helps or holder in ("", name)
                     assert helps or asked & owned <= own[whose]
+                    if not verdict.refusal:
+                        check_what_trunks_see(site.tenants[whose], hosted, caller, verdict.callers)
                 elif source in owned:
                     # A tenant's trunk reaches the Teams of its tenants, and their trunks.
                     assert whose is None or source in own[whose]
@@ -80,6 +86,19 @@ def test_no_tenant_reaches_another(choose):
                         assert asked & owned <= own[by_name[holder]]
                 if "teams" in asked:
                     assert hosted.owner_of(number) == verdict.fqdn != ""
+
+
+def check_what_trunks_see(tenant, hosted, caller, callers) -> None:
+    """A number of the tenant's own wherever it has said so, and otherwise the caller's."""
+    policy = tenant.caller_id
+    if policy is None:
+        assert callers == (caller,)
+    elif policy.policy == "main" or hosted.owner_of(caller) != tenant.fqdn:
+        assert callers == (policy.main,)
+    else:
+        assert callers == (caller,)
+    if policy is not None:
+        assert hosted.owner_of(callers[0]) == tenant.fqdn
 
 
 @settings(max_examples=100, deadline=None)
@@ -132,6 +151,37 @@ def test_under_which_numbers_a_tenant_may_call(callers, answer):
     for name in ("a.sbc.example.com", "nobody.sbc.example.com"):
         call = hosting.Call("teams", "112", name, callers)
         assert hosted.decide(table, call).refusal == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "callers", "seen"),
+    [
+        ("main", ("+493055501", "+4420"), ("+493055500", "+493055500")),
+        ("own", ("+493055501", "+4420"), ("+493055501", "+493055500")),
+        ("own", ("00493055501", "3055501"), ("+493055501", "+493055500")),
+        ("own", ("", "reception"), ("", "+493055500")),
+        ("main", ("", ""), ("", "")),
+    ],
+)
+def test_what_trunks_see_of_a_caller(policy, callers, seen):
+    """Own numbers in E.164 however they were written, and nothing of who hides."""
+    tree = {
+        **random_sites.BASE,
+        "trunks": {"carrier": {"kind": "carrier", "gateways": ["sip:192.0.2.21"]}},
+        "tenants": {
+            "a": {
+                "fqdn": "a.sbc.example.com",
+                "numbers": ["+493055500-+493055509"],
+                "caller_id": {"policy": policy, "main": "+493055500"},
+            }
+        },
+    }
+    site = model.Site.model_validate(tree)
+    hosted, table = hosting.Hosted(site), routes.compile_site(site)
+    call = hosting.Call("teams", "+4420", "a.sbc.example.com", callers)
+    assert hosted.decide(table, call).callers == seen
+    call = hosting.Call("carrier", "+493055501", "", callers)
+    assert hosted.decide(table, call).callers == callers
 
 
 @pytest.mark.parametrize(

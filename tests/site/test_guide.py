@@ -51,6 +51,7 @@ CHAPTERS = {
     "routes.NAME.to": model.Target,
     "tenants.NAME": tenants.Tenant,
     "tenants.NAME.limits": tenants.Limits,
+    "tenants.NAME.caller_id": tenants.TenantCallerId,
     "tenants.NAME.destinations": tenants.Destinations,
     "phones": model.Phones,
     "phones.users.USER": model.Phone,

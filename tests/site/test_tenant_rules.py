@@ -265,6 +265,29 @@ def test_of_files_nothing_is_known():
     assert only(wanted).hint == "for example b.sbc.example.com"
 
 
+# -- callers ----------------------------------------------------------------------------------
+
+
+def test_trunks_see_the_tenants_own_numbers_only():
+    """As its numbers say it, and not one of another tenant's."""
+    said = {
+        "a": {"numbers": ["+493055500-+493055509"]},
+        "b": {"numbers": ["+493055510"], "prefixes": ["+493056"]},
+    }
+    for name, main, fine in (
+        ("a", "+493055505", True),
+        ("a", "+493055510", False),
+        ("b", "+4930561", True),
+        ("b", "+493055509", False),
+    ):
+        wanted = copy.deepcopy(said)
+        wanted[name]["caller_id"] = {"policy": "own", "main": main}
+        assert found(site(wanted)) == (
+            [] if fine else [("caller-not-own", name, "caller_id", "main")]
+        )
+    assert main in only(site(wanted)).message
+
+
 # -- trunks -----------------------------------------------------------------------------------
 
 

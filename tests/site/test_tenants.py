@@ -59,6 +59,43 @@ def test_a_wrong_entry_is_told_by_its_place(text, words):
         assert [each["loc"] for each in told.value.errors()] == [("numbers", number)]
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"policy": "main"}, "needs the main number"),
+        ({"policy": "own"}, "needs the main number"),
+        ({"main": "+493055500"}, "belongs to the policies"),
+        ({"policy": "own", "main": "055500"}, "a plus and 7 to 15 digits"),
+        ({"policy": "allowed", "main": "+493055500"}, "'pass', 'main' or 'own'"),
+    ],
+)
+def test_what_a_caller_id_needs(said, words):
+    with pytest.raises(pydantic.ValidationError, match=words):
+        tenant(numbers=["+493055500"], caller_id=said)
+
+
+@pytest.mark.parametrize(
+    ("number", "own"),
+    [
+        ("+493055500", True),
+        ("+493055501", False),
+        ("+4930556000", True),
+        ("+4930556099", True),
+        ("+4930556100", False),
+        ("+493055605", False),
+        ("+49305571", True),
+        ("+4930557", True),
+        ("+4930", False),
+        ("4930556000", False),
+    ],
+)
+def test_which_numbers_are_its_own(number, own):
+    """As they are written, within a range of the same length, or below a prefix."""
+    acme = tenant(numbers=["+493055500", "+4930556000-+4930556099"], prefixes=["+4930557"])
+    assert tenants.has_number(acme, number) is own
+    assert not tenants.has_number(tenant(numbers=["+493055502"]), number)
+
+
 @pytest.mark.parametrize("value", ["+4930", None, {"a": "b"}, [["+4930"]], [None]])
 def test_what_is_no_list_of_texts_is_refused(value):
     with pytest.raises(pydantic.ValidationError):

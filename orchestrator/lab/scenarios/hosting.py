@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.lab import addresses, leg, pbx, refer, story
-from orchestrator.lab.scenarios import openings
+from orchestrator.lab.scenarios import identity, numbers, openings
 
 HOSTING = "09-hosting"
 
@@ -138,6 +138,48 @@ async def barred(told: story.Story) -> str:
     return "three destinations got 403, the one that is allowed was called"
 
 
+async def shown(told: story.Story) -> str:
+    """What trunks see of who calls: one number for all, or no number but the customer's own."""
+    world = addresses.PSTN_NUMBER
+    for who, dialled, main, own in (
+        (_NORTHWIND, addresses.BRANCH_NUMBER, "+493055591", "+493055591"),
+        (_FABRIKAM, addresses.SECURE_NUMBER, "+493055572", _FABRIKAM.number),
+        (_ADATUM, world, "+493055588", _ADATUM.number),
+    ):
+        trusted = who is not _ADATUM
+        callee = await _shows(told, who, dialled, (who.number, world), own)
+        numbers.expect(_asserted_to(callee), main if trusted else "", "who that is")
+        callee = await _shows(told, who, dialled, (world, who.number), main)
+        numbers.expect(_asserted_to(callee), own if trusted else "", "who forwarded")
+    hidden = (identity.ANONYMOUS, _ADATUM.number)
+    await _shows(told, _ADATUM, world, hidden, "anonymous")
+    await _shows(told, _ADATUM, "112", (addresses.CONTOSO_NUMBER, world), "+493055588")
+    return "one number, own numbers, and nothing of who hides; the main number in a call for help"
+
+
+async def _shows(
+    told: story.Story, who: _Customer, dialled: str, callers: tuple[str, str], wanted: str
+) -> leg.IncomingLeg:
+    """A call of a customer's under two names, From and asserted; Failed when From is not this."""
+    number, asserted = callers
+    known = ("P-Asserted-Identity", f"<sip:{asserted}@sip.pstnhub.microsoft.com>")
+    caller = await told.lab.teams.dial(
+        dialled, caller=number, fqdn=who.fqdn, wishes=leg.Wishes(extra=(known,))
+    )
+    callee: leg.IncomingLeg
+    callee = await getattr(told.lab, who.trunk).next_leg(call_id=caller.call.invite.call_id)
+    numbers.expect(numbers.calling(callee), wanted, f"who calls {who.trunk} for {number}")
+    await told.connect(caller, callee)
+    await openings.hang_up(caller, callee)
+    return callee
+
+
+def _asserted_to(callee: leg.IncomingLeg) -> str:
+    """The number that the trunk is told by P-Asserted-Identity, or nothing."""
+    told = numbers.told_by(callee.call.invite, "P-Asserted-Identity")
+    return told.removeprefix("<sip:").removesuffix(f"@{addresses.SBC_LAN}>")
+
+
 async def _from_northwind(told: story.Story, number: str) -> leg.OutgoingLeg:
     return await told.lab.teams.dial(number, caller=_NORTHWIND.number, fqdn=_NORTHWIND.fqdn)
 
@@ -247,6 +289,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario(
         "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
     ),
+    story.Scenario("tenant-caller", "whom trunks see", ("SIG-22", "MT-3"), shown, site=HOSTING),
     story.Scenario("tenant-barred", "a satellite is called", ("SIG-26",), barred, site=HOSTING),
     story.Scenario("trunk-limit", "a trunk's limit", ("SIG-26",), trunk_limited, site=HOSTING),
     story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
