@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator import errors, plan, proof
+from orchestrator import errors, holding, plan, proof
 from orchestrator.engines import (
     certbot,
     certificate,
     kamailio,
     kamailio_load,
     kamailio_rpc,
-    kamailio_tables,
-    kamailio_uac,
     rtpengine,
     supervisor,
 )
@@ -123,26 +121,33 @@ def observe(
         drifted=stored.drifted if stored else (),
         units=machine.supervisor.installed_units(),
         certificate=seen,
-        kamailio=_see_kamailio(machine, generation, facts),
+        kamailio=_see_kamailio(machine, generation, facts, seen),
         rtpengine=_see_rtpengine(machine),
     )
 
 
 def _see_kamailio(
-    machine: Machine, generation: generations.Generation, facts: views.EngineFacts
+    machine: Machine,
+    generation: generations.Generation,
+    facts: views.EngineFacts,
+    certificate_seen: plan.CertificateSeen,
 ) -> plan.KamailioSeen:
     status = machine.supervisor.status("kamailio")
     if not status.running:
         return plan.KamailioSeen(version=facts.kamailio)
     loaded = notes.read_loaded(machine.run)
-    held = None
+    memory, holds = None, holding.Holding(machine.rpc, generation)
     try:
         timer = wanted.answer_seconds(generation)
         skeleton = kamailio.running_skeleton(machine.rpc, timer=timer)
         ours = skeleton == generation.skeleton
         held = kamailio.destinations(machine.rpc) if ours else None
-        differing = tuple(_differing(machine, generation, frozenset(loaded))) if ours else ()
-        memory = kamailio_load.shared_memory(machine.rpc)
+        differing = tuple(_differing(generation, holds, frozenset(loaded))) if ours else ()
+        rows = tuple(sorted(holds.counts.items())) if ours else ()
+        served = _served(generation) if ours else None
+        tls = generation.file(wanted.TLS_CONFIG)
+        if plan.is_stale(certificate_seen, served) or (tls.path, tls.digest) not in loaded:
+            memory = kamailio_load.shared_memory(machine.rpc)
     except errors.EngineSilent:
         return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
     return plan.KamailioSeen(
@@ -154,17 +159,18 @@ def _see_kamailio(
         loaded=loaded,
         destinations=None if held is None else tuple((held.set_id, held.uri) for held in held),
         differing=differing,
-        served=_served(generation) if ours else None,
+        served=served,
+        rows=rows,
         memory=memory,
     )
 
 
 def _differing(
-    machine: Machine, generation: generations.Generation, loaded: frozenset[tuple[str, str]]
+    generation: generations.Generation, holds: holding.Holding, loaded: frozenset[tuple[str, str]]
 ) -> Iterator[str]:
     """Paths of what Kamailio was made to read and does not hold; other files need no look."""
-    for file in _read_back(generation):
-        if (file.path, file.digest) in loaded and not _holds(machine, generation, file):
+    for file in holding.told_whole(generation):
+        if (file.path, file.digest) in loaded and not holds.has(file):
             yield file.path
 
 
@@ -309,56 +315,34 @@ def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.date
 # -- after a change -------------------------------------------------------------------------
 
 
-def read_back(machine: Machine, generation: generations.Generation) -> tuple[str, ...]:
+def read_back(
+    machine: Machine, generation: generations.Generation, only: frozenset[str] | None = None
+) -> tuple[str, ...]:
     """Ask the running engines what they hold -> where it is something else, as sentences.
+
+    Args:
+        machine: The running engines.
+        generation: What they must hold.
+        only: The files that were read again, where everything else was seen to be as it must be
+            and nothing was started since; without it all is asked.
 
     Raises:
         EngineSilent: An engine does not answer.
     """
-    found: list[str] = []
+    holds = holding.Holding(machine.rpc, generation)
+    files = holding.told_whole(generation)
+    if only is not None:
+        listed = wanted.DISPATCHER_LIST in only
+        found = list(holds.differing_destinations()) if listed else []
+        found += holds.differing(file for file in files if file.path in only)
+        return tuple(found)
+    found = []
     if kamailio.running_skeleton(machine.rpc) != generation.skeleton:
         found.append("Kamailio runs another configuration than the one written")
     lost = wanted.sockets(generation) - kamailio.read_sockets(machine.rpc)
     if lost:
         found.append(f"Kamailio does not listen on {', '.join(sorted(lost))}")
-    found += _destination_differences(machine, generation)
-    for file in _read_back(generation):
-        if not _holds(machine, generation, file):
-            found.append(f"Kamailio holds something else than {file.path}")
+    found += holds.differing_destinations()
+    found += holds.differing(files)
     machine.media.ping()
     return tuple(found)
-
-
-def _destination_differences(
-    machine: Machine, generation: generations.Generation
-) -> Iterator[str]:
-    held = {(held.set_id, held.uri) for held in kamailio.destinations(machine.rpc)}
-    asked = set(wanted.destinations(generation))
-    if dropped := sorted(uri for _, uri in asked - held):
-        names = ", ".join(dropped)
-        yield f"Kamailio dropped {names}: most likely the name does not resolve"
-    if left := sorted(uri for _, uri in held - asked):
-        yield f"Kamailio still holds {', '.join(left)}"
-
-
-def _read_back(generation: generations.Generation) -> tuple[generations.File, ...]:
-    """The data files of which Kamailio tells whole what it holds: tables and addresses."""
-    effects = (
-        generations.Effect.TABLE_RELOAD,
-        generations.Effect.ADDRESSES_RELOAD,
-        generations.Effect.REGISTRATIONS_RELOAD,
-    )
-    return tuple(file for file in generation.files if file.effect in effects)
-
-
-def _holds(machine: Machine, generation: generations.Generation, file: generations.File) -> bool:
-    """Whether Kamailio holds what the file says, no row more and none less."""
-    if file.effect is generations.Effect.ADDRESSES_RELOAD:
-        held = {astuple(held) for held in kamailio.allowed_addresses(machine.rpc)}
-        return held == wanted.addresses(generation)
-    if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
-        told = {each.row for each in kamailio_uac.held(machine.rpc)}
-        return told == wanted.registrations(generation)
-    if sealed := wanted.seal(file):
-        return kamailio_tables.holds(machine.rpc, file.table, *sealed)
-    return kamailio.table_rows(machine.rpc, file.table) == dict(wanted.table_rows(file))

@@ -24,7 +24,6 @@ Types live here because the planner says what it must know; ``observe`` fills it
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -107,7 +106,8 @@ class KamailioSeen:
         differing: Paths of tables and addresses of which it holds something else than what it
             was made to read, sorted.
         served: Serial of the certificate it presents on the wire, None when it could not be seen.
-        memory: Its shared memory; None when it does not answer.
+        rows: How many rows each of its tables has, sorted; empty where nobody counted.
+        memory: Its shared memory, where TLS is to be read again; else None.
     """
 
     version: tuple[int, int, int]
@@ -119,6 +119,7 @@ class KamailioSeen:
     destinations: tuple[tuple[int, str], ...] | None = ()
     differing: tuple[str, ...] = ()
     served: int | None = None
+    rows: tuple[tuple[str, int], ...] = ()
     memory: Memory | None = None
 
 
@@ -210,6 +211,11 @@ class Plan:
         """The kinds of the steps, in order."""
         return tuple(step.kind for step in self.steps)
 
+    @property
+    def only_reads_again(self) -> bool:
+        """Whether running engines read data again and nothing else: the work of a moment."""
+        return all(kind is Kind.COMMIT or kind in _RELOADS.values() for kind in self.kinds)
+
 
 _RELOADS = {
     generations.Effect.TLS_RELOAD: Kind.RELOAD_TLS,
@@ -261,11 +267,6 @@ def find_refusals(site: model.Site, kamailio: tuple[int, int, int]) -> tuple[err
             f" engines: {{accept_risk: {model.OLD_KAMAILIO_RISK}}}",
         ),
     )
-
-
-def digest_of(content: bytes) -> str:
-    """SHA-256 in hexadecimal, as :attr:`generation.File.digest` has it."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
@@ -330,8 +331,7 @@ def _kamailio_steps(
     seen = observed.kamailio
     if not seen.running:
         return (Step(Kind.START_KAMAILIO, "it does not run"),)
-    installed = observed.certificate.installed
-    stale = new_certificate or (installed is not None and seen.served != installed.serial)
+    stale = new_certificate or is_stale(observed.certificate, seen.served)
     reason = _restart_reason(generation, seen)
     reloads = _reload_steps(generation, seen, stale_certificate=stale)
     if not reason and any(step.kind is Kind.RELOAD_TLS for step in reloads):
@@ -339,6 +339,12 @@ def _kamailio_steps(
     if reason:
         return (Step(Kind.RESTART_KAMAILIO, reason, _RESTART_COST),)
     return reloads
+
+
+def is_stale(certificate: CertificateSeen, served: int | None) -> bool:
+    """Whether Kamailio, which shows the certificate with this serial, must read another one."""
+    installed = certificate.installed
+    return bool(certificate.offered) or (installed is not None and served != installed.serial)
 
 
 def _restart_reason(generation: generations.Generation, seen: KamailioSeen) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator import errors, observe, plan
-from orchestrator.engines import kamailio
+from orchestrator.engines import kamailio, kamailio_load
 from orchestrator.host import history, journal, store
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
@@ -58,6 +58,7 @@ class Seen:
         good: Whether the current generation was observed to work when it was applied.
         observed: Host and engines; None when nothing is installed.
         reached: Every address.
+        memory: Kamailio's shared memory; None when it does not tell.
         drift: What a plan would have to put right.
         unfinished: A change that died in the middle, or None.
         last: The last change on record, or None.
@@ -68,6 +69,7 @@ class Seen:
     good: bool = False
     observed: plan.Observed | None = None
     reached: tuple[Reached, ...] = ()
+    memory: plan.Memory | None = None
     drift: tuple[plan.Step, ...] = ()
     unfinished: journal.Before | None = None
     last: history.Entry | None = None
@@ -109,6 +111,7 @@ def look(machine: observe.Machine) -> Seen:
         good=machine.store.last_known_good() == name,
         observed=observed,
         reached=_reached(machine, generation),
+        memory=_memory(machine),
         drift=_drift(stored, observed),
         unfinished=unfinished,
         last=last,
@@ -145,13 +148,20 @@ def _reached(machine: observe.Machine, generation: generations.Generation) -> tu
     )
 
 
+def _memory(machine: observe.Machine) -> plan.Memory | None:
+    try:
+        return kamailio_load.shared_memory(machine.rpc)
+    except errors.EngineError:
+        return None
+
+
 def judge(seen: Seen, now: dt.datetime) -> Verdict:
     """Say how the site is doing at *now*."""
     if seen.observed is None:
         return Verdict(Health.DOWN, ("nothing is installed yet: sbcctl apply site.yaml",))
     down = _down(seen.observed)
     degraded = [*_unreached(seen), *_certificate(seen.observed, now), *_left(seen)]
-    if fading := plan.memory_warning(seen.observed.kamailio.memory):
+    if fading := plan.memory_warning(seen.memory):
         degraded.append(fading)
     if not down:
         degraded += [f"drift: {step.kind}: {step.reason}" for step in seen.drift]

@@ -36,6 +36,7 @@ def test_figures_of_small_sites_are_true(tmp_path):
     ranges, singles = found["ranges 10"], found["singles 30"]
     assert "start-kamailio" in ranges["first"]["steps"]
     assert ranges["one added"]["steps"] == ["commit", "reload-table", "reload-table"]
+    assert ranges["one added"]["rpc"] <= 20
     assert "rpc" not in ranges["validate"]
     # A hundred numbers one by one are 99 rows more than a range.
     assert singles["one added"]["rpc"] - ranges["one added"]["rpc"] > 80

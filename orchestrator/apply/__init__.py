@@ -11,7 +11,8 @@ The order of things (DESIGN section 5)::
     stage, kamailio -c        written beside, accepted by the engine's own checker
     trial                     started for a moment in a network of its own (trial.py)
     drain                     when asked and a restart is coming: no new calls, wait (drain.py)
-    look again -> plan        the world may have moved while a CA was asked
+    look again -> plan        the world may have moved while a CA was asked; where data is only
+                              read again nothing of that took place
     transaction               done whole, or undone (transaction.py)
 
 What has been asked and read back stays; that old files cannot be removed, or that a carrier does
@@ -131,42 +132,58 @@ def _apply_locked(
         machine.store.mark_good(goal.name)
         journal.clear(machine.state)
         return Outcome(generation=goal.name, steps=(), warnings=_certificate_warnings(seen))
-    prepare_engines(machine, generation)
+    prepare_engines(machine, generation, todo)
     before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
     _stage(machine, progress, generation, before, look.origin_of(site))
     trial.try_start(machine, progress, todo, before, new_certificate)
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
-        seen, _ = observe.see_certificate(machine, site, _now())
-        observed = observe.observe(machine, generation, facts, seen)
-        todo = plan.make_plan(generation, observed)
-        if promised is not None:
-            try:
-                saved.check(
-                    saved.once_obtained(promised), facts, observed.committed[:12], goal.name, todo
-                )
-            except errors.SbcctlError:
-                if before.staged:
-                    machine.store.discard(before.candidate)
-                raise
+        if not todo.only_reads_again:
+            seen, _ = observe.see_certificate(machine, site, _now())
+            observed = observe.observe(machine, generation, facts, seen)
+            todo = plan.make_plan(generation, observed)
+            if promised is not None:
+                _check_again(machine, promised, facts, before, (observed, todo))
         goal = dataclasses.replace(goal, certificate=new_certificate)
-        warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=before)
+        warnings = transaction.run(
+            machine, progress, facts, goal=goal, todo=todo, observed=observed, served=before
+        )
     warnings = (
         *drained,
         *_certificate_warnings(seen),
         *_memory_warnings(machine, todo),
         *warnings,
-        *clean_up(machine),
-        *await_registrations(machine, progress, generation),
     )
+    warnings += clean_up(machine) + await_registrations(machine, progress, generation)
     return Outcome(generation=goal.name, steps=todo.steps, warnings=warnings)
 
 
-def prepare_engines(machine: observe.Machine, generation: generations.Generation) -> None:
+def _check_again(
+    machine: observe.Machine,
+    promised: saved.Saved,
+    facts: views.EngineFacts,
+    before: journal.Before,
+    looked: tuple[plan.Observed, plan.Plan],
+) -> None:
+    """After the second look: is it still what was promised? Else what was staged goes."""
+    observed, todo = looked
+    promise = saved.once_obtained(promised)
+    try:
+        saved.check(promise, facts, observed.committed[:12], before.candidate, todo)
+    except errors.SbcctlError:
+        if before.staged:
+            machine.store.discard(before.candidate)
+        raise
+
+
+def prepare_engines(
+    machine: observe.Machine, generation: generations.Generation, todo: plan.Plan
+) -> None:
     """End what an engine that died left behind, and make sure that the sockets can be bound."""
     for engine in ("kamailio", "rtpengine"):
         machine.supervisor.end_leftovers(engine)
-    check.check_sockets(machine, generation)
+    if not todo.only_reads_again:
+        check.check_sockets(machine, generation)
 
 
 def make_run_directory(machine: observe.Machine) -> None:

@@ -88,7 +88,8 @@ def _restore(
     machine.store.commit_certificate(before.certificate)
     seen = observe.see_installed_certificate(machine)
     observed = observe.observe(machine, stored.generation, facts, seen)
-    back = change.Change(machine, progress, stored.generation, None, name=target)
+    rows = observed.kamailio.rows
+    back = change.Change(machine, progress, stored.generation, None, rows=rows, name=target)
     back.carry_out(plan.make_plan(stored.generation, observed))
     back.read_back()
     edited = ", ".join(stored.drifted)

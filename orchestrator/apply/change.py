@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from orchestrator import announce, errors, observe, plan
@@ -37,6 +37,7 @@ class Change:
         progress: Who is told how far it is.
         generation: What the engines shall run.
         new_certificate: Name of the certificate to switch to, if any.
+        rows: How many rows each table of Kamailio's was seen to have, a moment ago.
         name: Name of a generation on disk that is committed as it lies there; without one
             *generation* is staged, which puts right what somebody else changed since.
     """
@@ -48,6 +49,7 @@ class Change:
         generation: generations.Generation,
         new_certificate: str | None,
         *,
+        rows: Iterable[tuple[str, int]] = (),
         name: str | None = None,
     ) -> None:
         self._machine = machine
@@ -56,6 +58,9 @@ class Change:
         self._new_certificate = new_certificate
         self._name = name
         self._generations = machine.state / "generations"
+        self._rows = dict(rows)
+        self._read_again: set[str] = set()
+        self._started = False
 
     def carry_out(self, todo: plan.Plan) -> None:
         """Do every step in order; the first that fails raises."""
@@ -85,9 +90,13 @@ class Change:
                 shown.note("; ".join(filter(None, (step.reason, step.cost))))
 
     def read_back(self) -> None:
-        """Ask engines and wire what they hold; a difference is a failure."""
+        """Ask engines and wire what they hold; a difference is a failure.
+
+        What was neither read again nor started anew was looked at before, under the same lock.
+        """
+        only = None if self._started else frozenset(self._read_again)
         with self._progress.step("verify", "engines hold what was written") as step:
-            if found := observe.read_back(self._machine, self._generation):
+            if found := observe.read_back(self._machine, self._generation, only):
                 raise errors.EngineRefused(
                     "the engines do not hold what was written",
                     words="\n".join(found),
@@ -136,6 +145,7 @@ class Change:
 
     def _start_rtpengine(self, step: plan.Step) -> None:
         del step
+        self._started = True
         watch = self._machine.supervisor
         watch.stop("rtpengine")
         watch.start(
@@ -173,6 +183,7 @@ class Change:
 
     def _start_kamailio(self, step: plan.Step) -> None:
         del step
+        self._started = True
         watch = self._machine.supervisor
         if watch.status("kamailio").running:
             # One that does not answer keeps nobody from being restarted.
@@ -198,6 +209,7 @@ class Change:
 
     def _reload(self, step: plan.Step) -> None:
         rpc = self._machine.rpc
+        self._read_again.add(step.path)
         loaded = dict(notes.read_loaded(self._machine.run))
         before = loaded.pop(step.path, None)
         notes.write_loaded(self._machine.run, loaded.items())
@@ -231,7 +243,8 @@ class Change:
         old = wanted.seal(dataclasses.replace(file, text=text))
         if found is None or old in (None, sealed):
             return False
-        if not kamailio_tables.holds(self._machine.rpc, file.table, *old):
+        held = kamailio_tables.seal_of(self._machine.rpc, file.table)
+        if (held, self._rows.get(file.table)) != old:
             return False
         rows, gone = found
         rows.pop(tables.SEAL, None)

@@ -211,7 +211,9 @@ def _install(
     name = machine.store.install_certificate(offer.chain, offer.key) if offer else None
     goal = transaction.Goal("cert renew", generation, stored=True, certificate=name)
     served = transaction.before(machine, goal, observed)
-    warnings = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
+    warnings = transaction.run(
+        machine, progress, facts, goal=goal, todo=todo, observed=observed, served=served
+    )
     return todo.steps, (*warnings, *apply.clean_up(machine))
 
 

@@ -59,7 +59,7 @@ def rollback(
             machine.store.mark_good(target)
             journal.clear(machine.state)
             return apply.Outcome(generation=target, steps=())
-        apply.prepare_engines(machine, stored.generation)
+        apply.prepare_engines(machine, stored.generation, todo)
         with progress.step("check", f"generation {target}, kamailio -c"):
             kamailio.check_config(_config(machine, target), machine.root)
         goal = transaction.Goal(
@@ -74,7 +74,9 @@ def rollback(
         with drain.drained(machine, progress, todo, served, drain_seconds) as drained:
             observed = observe.observe(machine, stored.generation, facts, seen)
             todo = plan.make_plan(stored.generation, observed)
-            done = transaction.run(machine, progress, facts, goal=goal, todo=todo, served=served)
+            done = transaction.run(
+                machine, progress, facts, goal=goal, todo=todo, observed=observed, served=served
+            )
         return apply.Outcome(generation=target, steps=todo.steps, warnings=(*drained, *done))
 
 

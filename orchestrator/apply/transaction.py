@@ -98,6 +98,7 @@ def run(
     *,
     goal: Goal,
     todo: plan.Plan,
+    observed: plan.Observed,
     served: journal.Before,
 ) -> tuple[str, ...]:
     """Carry out *todo* so that *goal* serves.
@@ -113,7 +114,8 @@ def run(
     old = machine.store.load(served.current) if served.current else None
     with _recorded(machine, goal, todo, served) as notes:
         with _discarded_on_failure(machine, served):
-            answers = verify.teams_answers(machine, old.generation if old else None)
+            asked = old.generation if old and not verify.concerns_nobody(todo) else None
+            answers = verify.teams_answers(machine, asked)
             journal.write(machine.state, served)
         try:
             doing = change.Change(
@@ -121,6 +123,7 @@ def run(
                 progress,
                 goal.generation,
                 goal.certificate,
+                rows=observed.kamailio.rows,
                 name=goal.name if goal.stored else None,
             )
             doing.carry_out(todo)

@@ -7,6 +7,7 @@
 3. Who was not touched is asked only where Kamailio was started anew, and may be silent: a
    trunk that was down before keeps nobody from changing another one.
 4. ``allowed`` (``--allow-down``) makes silence of a party a warning.
+5. Nobody is asked about rows that say whose numbers are whose: no peer sees a difference.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from orchestrator import announce, errors, observe, plan
 from orchestrator.engines import kamailio
 from orchestrator.render import generation as generations
-from orchestrator.render import trunks, wanted
+from orchestrator.render import hosting, trunks, wanted
 
 _BUDGET = 20.0
 """Seconds after which nobody else is asked: names that cannot be looked up take their time."""
@@ -51,6 +52,8 @@ def find_questions(
     teams_answered: bool,
 ) -> Questions:
     """Decide whom to ask after *todo* led from *old* to *new*."""
+    if concerns_nobody(todo):
+        return Questions((), frozenset())
     known = frozenset(wanted.probes(old)) if old is not None else frozenset()
     probes = wanted.probes(new)
     touched = {probe.party for probe in probes if probe not in known} - {trunks.TEAMS}
@@ -60,6 +63,11 @@ def find_questions(
     )
     needed = touched | ({trunks.TEAMS} if teams_answered else set())
     return Questions(asked, frozenset(needed))
+
+
+def concerns_nobody(todo: plan.Plan) -> bool:
+    """Whether no peer can see a difference: tenants come, go and change, and nothing else does."""
+    return all(step.kind is plan.Kind.COMMIT or step.path in hosting.FILES for step in todo.steps)
 
 
 def teams_answers(machine: observe.Machine, old: generations.Generation | None) -> bool:
@@ -137,7 +145,7 @@ class Asking:
         self._call_ids: dict[wanted.Probe, str] = {}
         self._ends: dict[wanted.Probe, float] = {}
         self._pause = _POLL
-        self._answers = kamailio.options_answers(machine.rpc)
+        self._answers = kamailio.options_answers(machine.rpc) if probes else None
         if self._answers is not None:
             self._begin(probes)
 

@@ -93,7 +93,7 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
     observed = seen.observed
     if observed is not None:
         held = observed.certificate.installed
-        memory = observed.kamailio.memory
+        memory = seen.memory
         fields["kamailio"] = {
             "version": list(observed.kamailio.version),
             "running": observed.kamailio.running,

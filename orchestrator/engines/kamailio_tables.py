@@ -13,21 +13,27 @@ from orchestrator.engines import kamailio, kamailio_rpc
 from orchestrator.render import routes, tables
 
 
-def holds(rpc: kamailio_rpc.Rpc, table: str, seal: str, rows: int) -> bool:
-    """Whether Kamailio holds the table that has this seal and so many rows, the seal among them.
+def counts(rpc: kamailio_rpc.Rpc) -> dict[str, int]:
+    """How many rows each table of Kamailio's has, the seal among them: one question for all.
 
     Raises:
         EngineSilent: Kamailio does not answer.
     """
-    if kamailio.table_value(rpc, table, tables.SEAL) != seal:
-        return False
     told = rpc.call("htable.stats")
-    counts = [
-        entry.get("all")
+    return {
+        str(entry.get("name")): int(str(entry.get("all", 0)))
         for entry in (told if isinstance(told, list) else [told])
-        if isinstance(entry, dict) and entry.get("name") == table
-    ]
-    return counts == [rows]
+        if isinstance(entry, dict)
+    }
+
+
+def seal_of(rpc: kamailio_rpc.Rpc, table: str) -> str | None:
+    """The seal that the table carries in Kamailio; None when it carries none.
+
+    Raises:
+        EngineSilent: Kamailio does not answer.
+    """
+    return kamailio.table_value(rpc, table, tables.SEAL)
 
 
 def change(

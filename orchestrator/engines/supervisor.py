@@ -8,6 +8,7 @@ digest of the configuration RTPEngine was started with is noted, because it cann
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
 import os
 import re
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator import errors, plan
+from orchestrator import errors
 from orchestrator.engines import words
 from orchestrator.host import process
 
@@ -240,7 +241,7 @@ class Systemd:
         found = []
         for name in ("kamailio", "rtpengine"):
             content = _read_bytes(self._units / _unit(name))
-            found.append((f"systemd/{_unit(name)}", plan.digest_of(content)))
+            found.append((f"systemd/{_unit(name)}", hashlib.sha256(content).hexdigest()))
         return tuple(found)
 
     def install_units(self, units: tuple[tuple[str, str], ...]) -> None:

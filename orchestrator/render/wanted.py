@@ -185,7 +185,12 @@ def _row(line: str) -> tuple[str, str]:
 def seal(file: generations.File) -> tuple[str, int] | None:
     """The digest that a large table carries, and its number of rows; None for all others."""
     found = _SEAL.search(file.text)
-    return (found[1], file.text.count("\n") - 1) if found else None
+    return (found[1], count_rows(file)) if found else None
+
+
+def count_rows(file: generations.File) -> int:
+    """How many rows a rendered htable has, the seal among them."""
+    return file.text.count("\n") - 1
 
 
 def registrations(generation: generations.Generation) -> frozenset[tuple[str, ...]]:
