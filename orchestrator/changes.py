@@ -122,7 +122,14 @@ def _is_rows_only(change: Change, before: model.Site, after: model.Site) -> bool
     if change.noun != "tenant" or hosting.domains(before) != hosting.domains(after):
         return False
     old, new = before.tenants.get(change.name), after.tenants.get(change.name)
-    return (old.trunks if old else ()) == (new.trunks if new else ())
+    return _ways_of(old) == _ways_of(new)
+
+
+def _ways_of(tenant: model.Tenant | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lists of trunks that other tables know."""
+    if tenant is None:
+        return (), ()
+    return tenant.trunks, tenant.emergency.trunks if tenant.emergency else ()
 
 
 def _without(change: Change, before: model.Site, after: model.Site) -> model.Site | None:

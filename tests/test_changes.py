@@ -77,3 +77,19 @@ def test_each_file_is_blamed_on_the_change_that_is_why():
         if old.digest != new.digest
     }
     assert set(told) == differing
+
+
+def test_which_files_a_tenants_trunks_for_emergencies_change():
+    """Rows of tenants are known without rendering; those about ways are not."""
+    text = 'tenants: {acme: {fqdn: a.sbc.example.com, numbers: ["+493055500"]%s}}\nengines:  '
+    route = 'routes: {help: {emergency: ["112"], to: [office]}}\n'
+    before = site(("engines:  ", route + text % ""))
+    for said, files in (
+        ("{caller: '+493055500'}", []),
+        ("{trunks: [office]}", ["kamailio/tables/target"]),
+    ):
+        after = site(("engines:  ", route + text % f", emergency: {said}"))
+        causes = changes.find_causes(changes.find_changes(before, after), before, after, render)
+        assert set(files) <= set(causes)
+        assert "kamailio/tables/tenant" in causes
+        assert ("kamailio/tables/target" in causes) == bool(files)

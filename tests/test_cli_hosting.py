@@ -64,6 +64,35 @@ def test_what_a_tenant_shows_is_explained(tmp_path, capsys, policy, shows):
         assert json.loads(capsys.readouterr().out)["shows"] is None
 
 
+HELP = """\
+  takes    the way to colt (acme.yaml:4)
+  because  it is for calls from teams to emergency number 112
+  1.       colt (site.yaml:11); must ring within 4 s
+           next on silence and every refusal
+  2.       backup (site.yaml:12)
+  shows    +4930555000 to trunks (acme.yaml:4)
+  else     teams gets 503: nobody can be reached, so Teams tries its next SBC (SIG-26)
+  not      route help, emergency number 112 (site.yaml:14): its targets come after the tenant's \
+trunks for such calls
+"""
+
+
+def test_the_ways_of_a_call_for_help_are_explained(tmp_path, capsys):
+    """The tenant's trunk and number, then what is left of the site's route."""
+    more = '{caller: "+4930555000", trunks: [colt]}'
+    (tmp_path / "acme.yaml").write_text(f"{TENANTS}  emergency: {more}\n")
+    text = SITE.replace("beta-pbx: {kind: pbx,", 'backup: {kind: pbx, numbers: ["1"],')
+    text = text.replace("[tenants.d/*.yaml, generated/*.jsonl]", "acme.yaml")
+    routes = 'routes:\n  help: {emergency: ["112"], to: [colt, backup]}\n'
+    (tmp_path / "site.yaml").write_text(text.replace("tenants:\n", f"{routes}tenants:\n"))
+    with contextlib.chdir(tmp_path):
+        words = ["route", "explain", "site.yaml", "--from", "teams", "--tenant", "acme"]
+        assert cli.run([*words, "--to", "112"]) == 0
+        assert capsys.readouterr().out.splitlines()[1:9] == HELP.splitlines()
+        assert cli.run([*words, "--to", "+4989123"]) == 0
+        assert "shows" not in capsys.readouterr().out
+
+
 def test_the_limits_in_the_guide_are_the_limits():
     rows = dict(re.findall(r"^\| ([a-z A-Z]+) \| ([0-9,]+(?: MiB)?) \|$", GUIDE, re.MULTILINE))
 

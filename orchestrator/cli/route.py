@@ -177,6 +177,10 @@ def _limits(step: tables.Step) -> str:
 
 
 def _codes(step: tables.Step) -> str:
+    from orchestrator.site import routes  # noqa: PLC0415
+
+    if step.codes == routes.EVERY_REFUSAL:
+        return "silence and every refusal"
     return ", ".join(["silence", *map(str, step.codes)])
 
 

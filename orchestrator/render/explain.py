@@ -84,6 +84,8 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
     if own is not None and not verdict.refusal:
         rules = (own, *rules)
     fitting = routes.fitting(rules, source, number)
+    if tenant and fitting and (helping := routes.helping_rule(site, tenant, fitting[0])):
+        fitting = [helping, *fitting]
     winner = fitting[0] if fitting else None
     asked = [step.party for step in decision.steps]
     back = [hop.party for hop in winner.hops if hop.party not in asked] if winner else []
@@ -118,7 +120,7 @@ def explain(site: model.Site, source: str, dialled: str, *, tenant: str = "") ->
         answer=answer,
         answer_why=why,
         tenant=fqdn,
-        caller=_caller(site, tenant) if set(asked) & set(site.trunks) else None,
+        caller=_caller(site, tenant, decision) if set(asked) & set(site.trunks) else None,
     )
 
 
@@ -131,13 +133,17 @@ def _decide(site: model.Site, source: str, number: str, tenant: str) -> hosting.
     return hosting.Hosted(site).decide(table, hosting.Call(source, number, name))
 
 
-def _caller(site: model.Site, tenant: str) -> Caller | None:
+def _caller(site: model.Site, tenant: str, decision: tables.Decision) -> Caller | None:
     """What trunks see in calls that this tenant makes in Teams."""
-    policy = site.tenants[tenant].caller_id if tenant else None
+    if not tenant:
+        return None
+    policy, own = site.tenants[tenant].caller_id, site.tenants[tenant].emergency
+    if decision.emergency and own is not None and own.caller is not None:
+        return Caller(own.caller, ("tenants", tenant, "emergency", "caller"), own_pass=False)
     if policy is None or policy.main is None:
         return None
-    own = policy.policy is tenants.Shown.OWN
-    return Caller(policy.main, ("tenants", tenant, "caller_id"), own_pass=own)
+    own_pass = policy.policy is tenants.Shown.OWN
+    return Caller(policy.main, ("tenants", tenant, "caller_id"), own_pass=own_pass)
 
 
 def phone_with(site: model.Site, number: str) -> str | None:
@@ -150,7 +156,9 @@ def phone_with(site: model.Site, number: str) -> str | None:
 
 def _why_later(winner: routes.Rule, rule: routes.Rule) -> str:
     """The first difference that counts (docs/guide/routes.md)."""
-    if winner.own:
+    if winner.own and winner.match.precision is routes.Precision.EMERGENCY is rule.match.precision:
+        return "its targets come after the tenant's trunks for such calls"
+    if winner.own and winner.match.precision is not routes.Precision.EMERGENCY:
         return "the tenant has trunks of its own"
     if winner.is_route != rule.is_route:
         return "routes come before what phones and trunks imply"

@@ -6,8 +6,9 @@ Table ``tenant``:
 key            value
 ============== ===============================================================================
 ``FQDN``       ``n=NAME``, limits (``max``, ``cps``), ``cid=+49`` for the number that trunks see
-               in its calls, or ``cid=own/+49`` for who has no number of its own, and
-               ``r=ROUTE`` for trunks of its own
+               in its calls, or ``cid=own/+49`` for who has no number of its own, ``r=ROUTE``
+               for trunks of its own; for emergency calls ``hc=+49``, the number that trunks
+               see, and ``hw=WAY``, what stands before the name of the route
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
                lengths of these beginnings, the longest first (``d=4-3-0``)
 ``/+881``      ``no``: barred for everybody who does not allow it
@@ -71,6 +72,10 @@ def tenant_table(site: model.Site) -> tables.Table:
         if tenant.caller_id is not None and tenant.caller_id.main:
             kind = _OWN if tenant.caller_id.policy is tenants.Shown.OWN else ""
             values.append(("cid", kind + tenant.caller_id.main))
+        if tenant.emergency is not None:
+            helping = routes.helping_way(tenant.emergency.trunks)
+            given = (("hc", tenant.emergency.caller), ("hw", helping))
+            values += [(key, value) for key, value in given if value]
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)
@@ -172,8 +177,9 @@ class Hosted:
         else:
             owner = self.owner_of(call.number)
             fqdn = owner if owner and self._may_use(owner, call.source) else ""
-        own = self._own_way(fqdn) if call.source == routes.TEAMS else ""
-        found = routing.decide(table, call.source, call.number, own=own)
+        named = self._named(fqdn) if call.source == routes.TEAMS else {}
+        own, helping = named.get("r", ""), named.get("hw", "")
+        found = routing.decide(table, call.source, call.number, own=own, helping=helping)
         barred = call.source == routes.TEAMS and not found.emergency
         if barred and self._is_barred(fqdn, call.number):
             return Verdict(fqdn, 403, none)
@@ -184,7 +190,8 @@ class Hosted:
         )
         seen = call.callers
         if call.source == routes.TEAMS:
-            seen = tuple(self._seen(fqdn, number) for number in seen)
+            helper = named.get("hc", "") if help_ else ""
+            seen = tuple(helper or self._seen(fqdn, number) for number in seen)
         return Verdict(fqdn, 0, dataclasses.replace(found, steps=steps), seen)
 
     def owner_of(self, number: str) -> str:

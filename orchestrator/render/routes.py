@@ -36,6 +36,9 @@ from orchestrator.site import model, routes
 ANY = "_any"
 """In place of a party: anybody. No party's name begins with an underscore."""
 
+REFUSED = "[3-6][0-9][0-9]"
+"""In place of answers that lead on: every refusal."""
+
 NOTHING = "-"
 """In place of a route: this row is none for that party."""
 
@@ -107,7 +110,8 @@ def compile_site(site: model.Site) -> RouteTable:
     for rule in rules:
         if not rule.sources:
             _leave_out(rule, rows)
-    ways = {rule.name: rule.hops for rule in rules} | dict(routes.own_ways(site))
+    ways = {rule.name: rule.hops for rule in rules} | routes.own_ways(site)
+    ways |= routes.helping_ways(site)
     targets = {
         f"{name}/{place}": _target(hop)
         for name, hops in ways.items()
@@ -196,7 +200,8 @@ def _join(params: Mapping[str, str]) -> str:
 
 
 def _target(hop: routes.Hop) -> str:
-    params = {"to": hop.party, "on": "|".join(map(str, hop.codes)) or NO_CODE}
+    codes = "|".join(map(str, hop.codes)) or NO_CODE
+    params = {"to": hop.party, "on": REFUSED if hop.codes == routes.EVERY_REFUSAL else codes}
     if hop.ring_within is not None:
         params["ring"] = str(hop.ring_within)
     if hop.answer_within is not None:
@@ -209,7 +214,9 @@ def _target(hop: routes.Hop) -> str:
 # -- walk -------------------------------------------------------------------------------------
 
 
-def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Decision:
+def decide(
+    table: RouteTable, source: str, number: str, *, own: str = "", helping: str = ""
+) -> Decision:
     """What the script decides for a call.
 
     Args:
@@ -217,6 +224,7 @@ def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Dec
         source: The party that calls: ``teams``, ``phone`` or the name of a trunk.
         number: The user part of the request URI; a name is allowed.
         own: The way to the caller's own trunks, before every route but those for emergencies.
+        helping: What stands before the name of these when the caller has trunks for such calls.
     """
     implied = ("", "")
     keys = () if number.lower().startswith(routes.TRANSFER) else _keys_for(number, table.route)
@@ -226,6 +234,7 @@ def decide(table: RouteTable, source: str, number: str, *, own: str = "") -> Dec
         row = _split(table.route.get(key, ""))
         name = row.get(source) or row.get(ANY, "")
         if name not in ("", NOTHING):
+            name = helping + name if key.startswith("e") else name
             return _decision(table, source, name, key)
         name = row.get(f".{source}") or row.get(f".{ANY}", "")
         if not implied[0] and name not in ("", NOTHING):
@@ -267,7 +276,8 @@ def _decision(table: RouteTable, source: str, name: str, key: str) -> Decision:
 
 
 def _step(row: Mapping[str, str]) -> Step:
-    codes = () if row["on"] == NO_CODE else tuple(map(int, row["on"].split("|")))
+    known = {NO_CODE: (), REFUSED: routes.EVERY_REFUSAL}
+    codes = known[row["on"]] if row["on"] in known else tuple(map(int, row["on"].split("|")))
     ring, answer = row.get("ring"), row.get("answer")
     return Step(
         party=row["to"],

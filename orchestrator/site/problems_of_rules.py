@@ -182,6 +182,13 @@ OF_RULES = {
         "All gateways of a trunk are tried before the next target; once is enough.",
         "Remove one of the two.",
     ),
+    "trunk-not-own": Kind(
+        "A tenant's emergency calls are to go by a trunk that other tenants call their own.",
+        "A trunk that tenants list carries calls of these and of nobody else.",
+        "Take a trunk of the tenant's own, or one that no tenant lists.",
+        'tenants:\n  acme:\n    fqdn: acme.sbc.example.com\n    numbers: ["+493055500"]\n'
+        "    trunks: [office]\n    emergency: {trunks: [office]}",
+    ),
     "tenants-overlap": Kind(
         "A number is two tenants' at once: as it is, within a range, or below a prefix.",
         "A call for it would reach one customer or the other, in the wrong name perhaps.",

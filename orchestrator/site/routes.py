@@ -36,6 +36,9 @@ TRANSFER = "transfer-"
 """How the users begin that a PBX calls to carry out a transfer; only the one it was given leads
 anywhere (docs/decisions/0009)."""
 
+EVERY_REFUSAL = tuple(range(300, 700))
+"""Answers that lead on in a call for help while there is somebody else to ask."""
+
 TEAMS_CODES = (503,)
 """The answer of Teams that leads on: SIG-14, SIG-15."""
 
@@ -197,6 +200,51 @@ def own_rule(site: model.Site, tenant: str) -> Rule | None:
     everything = Match(Precision.EVERYTHING)
     hops = own_ways(site)[way_of(own)]
     return Rule(way_of(own), path, everything, (TEAMS,), hops, is_route=False, own=True)
+
+
+def helping_way(trunks: Iterable[str]) -> str:
+    """What stands before the name of an emergency route, for tenants with trunks for its calls."""
+    return f"{way_of(trunks)}." if trunks else ""
+
+
+def helping_ways(site: model.Site) -> dict[str, tuple[Hop, ...]]:
+    """Every way of calls for help that begins with trunks of a tenant's choice."""
+    emergencies = {
+        rule.name: rule.hops
+        for rule in _routes(site)
+        if rule.match.precision is Precision.EMERGENCY and rule.serves(TEAMS)
+    }
+    lists = {each.emergency.trunks for each in site.tenants.values() if each.emergency}
+    return {
+        f"{helping_way(trunks)}{name}": _with_first(trunks, hops, site.teams.failover_time)
+        for trunks in sorted(lists - {()})
+        for name, hops in emergencies.items()
+    }
+
+
+def _with_first(trunks: tuple[str, ...], hops: tuple[Hop, ...], seconds: int) -> tuple[Hop, ...]:
+    """These trunks, then the targets that are not among them.
+
+    Each trunk has its share of the seconds in which somebody must ring (SIG-25), so that what
+    comes after them is asked as well.
+    """
+    later = tuple(hop for hop in hops if hop.party not in trunks)
+    share = max(1, (seconds - 1) // (len(trunks) + 1))
+    first = [Hop(name, EVERY_REFUSAL, share) for name in trunks]
+    if not any(hop.serves(TEAMS) and hop.party != TEAMS for hop in later):
+        first[-1] = Hop(trunks[-1], default_codes(trunks[-1]))
+    return (*first, *later)
+
+
+def helping_rule(site: model.Site, tenant: str, rule: Rule) -> Rule | None:
+    """What an emergency route is for calls of this tenant; None when it is as for all."""
+    own = site.tenants[tenant].emergency
+    if own is None or not own.trunks or rule.match.precision is not Precision.EMERGENCY:
+        return None
+    name = helping_way(own.trunks) + rule.name
+    path = ("tenants", tenant, "emergency", "trunks")
+    hops = helping_ways(site)[name]
+    return Rule(name, path, rule.match, (TEAMS,), hops, is_route=False, own=True)
 
 
 def fitting(rules: Iterable[Rule], source: str, number: str) -> list[Rule]:

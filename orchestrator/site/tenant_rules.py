@@ -143,6 +143,8 @@ def _callers_of(tenant: model.Tenant) -> Iterator[tuple[tuple[str, str], str | N
     """The numbers that trunks may see instead of a caller's, and the fields they stand in."""
     if tenant.caller_id is not None:
         yield ("caller_id", "main"), tenant.caller_id.main
+    if tenant.emergency is not None:
+        yield ("emergency", "caller"), tenant.emergency.caller
 
 
 # -- whose a name is --------------------------------------------------------------------------
@@ -230,9 +232,10 @@ def find_hints(site: model.Site) -> Iterator[errors.Problem]:
 
 def _find_wrong_trunks(site: model.Site) -> Iterator[errors.Problem]:
     guesses = MOST_GUESSES
+    owned = routes.own_trunks(site)
     for name, tenant in site.tenants.items():
-        for place, trunk in enumerate(tenant.trunks):
-            path = ("tenants", name, "trunks", place)
+        for where, trunk, before in _trunks_of(tenant):
+            path = ("tenants", name, *where)
             if trunk not in site.trunks:
                 meant = difflib.get_close_matches(trunk, site.trunks, n=1) if guesses else []
                 guesses = max(0, guesses - 1)
@@ -242,13 +245,33 @@ def _find_wrong_trunks(site: model.Site) -> Iterator[errors.Problem]:
                     path,
                     hint=f"did you mean {meant[0]}?" if meant else "trunks stand under trunks",
                 )
-            elif trunk in tenant.trunks[:place]:
+            elif trunk in before:
                 yield errors.Problem(
                     "party-twice",
                     f"tenant {name} names the trunk {trunk} twice",
                     path,
                     hint="once is enough; all gateways of a trunk are tried before the next one",
                 )
+            elif trunk in owned and trunk not in tenant.trunks:
+                yield errors.Problem(
+                    "trunk-not-own",
+                    f"emergency calls of tenant {name} are to go by {trunk}, which carries calls"
+                    " of the tenants that list it, and of no other",
+                    path,
+                    hint="take a trunk of its own, or one that no tenant lists in trunks",
+                )
+
+
+_Named = tuple[tuple[str | int, ...], str, tuple[str, ...]]
+"""A trunk that a tenant names: its place below the tenant, its name, and those before it."""
+
+
+def _trunks_of(tenant: model.Tenant) -> Iterator[_Named]:
+    for place, trunk in enumerate(tenant.trunks):
+        yield ("trunks", place), trunk, tenant.trunks[:place]
+    helping = tenant.emergency.trunks if tenant.emergency is not None else ()
+    for place, trunk in enumerate(helping):
+        yield ("emergency", "trunks", place), trunk, helping[:place]
 
 
 # -- what fits into memory --------------------------------------------------------------------

@@ -135,6 +135,21 @@ class TenantCallerId(part.Part):
         return self
 
 
+class Emergency(part.Part):
+    """What is a customer's own in calls to the emergency numbers that routes name."""
+
+    caller: callers.E164 | None = None
+    """The number that trunks see, whoever calls: it is called back, so it is a tenant's own."""
+    trunks: tuple[scalars.Name, ...] = ()
+    """Trunks that are tried first, in order, before the targets of the site's route."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.caller is None and not self.trunks:
+            raise ValueError("emergency has caller, trunks or both")
+        return self
+
+
 class Tenant(part.Part):
     """One customer of a provider: calls for its numbers are its own, and nobody else's."""
 
@@ -152,6 +167,8 @@ class Tenant(part.Part):
     """Where its calls may go; by default everywhere but satellites and international premium."""
     caller_id: TenantCallerId | None = None
     """Which number trunks see in its calls from Teams; by default any but another tenant's."""
+    emergency: Emergency | None = None
+    """Under which number and by which trunks its emergency calls go, before the site's route."""
 
     @model_validator(mode="after")
     def _has_numbers(self) -> Self:

@@ -20,6 +20,7 @@ def hosted_site(choose) -> model.Site:
         tree = changes.as_tree(site)
         count = choose.randint(2, 5)
         tree["tenants"] = {f"t{place}": tenant(choose, place, tree) for place in range(count)}
+        say_of_emergencies(choose, tree)
         made = model.Site.model_validate(tree)
         if not rules.find_problems(made):
             return made
@@ -40,6 +41,27 @@ def tenant(choose, place: int, tree: dict) -> dict:
     return found
 
 
+def say_of_emergencies(choose, tree: dict) -> None:
+    """Some tenants have a number to be called back at, and trunks that may be theirs."""
+    owned = {trunk for each in tree["tenants"].values() for trunk in each["trunks"]}
+    for each in tree["tenants"].values():
+        may = sorted((set(tree["trunks"]) - owned) | set(each["trunks"]))
+        trunks = choose.sample(may, choose.randint(0, min(2, len(may))))
+        if choose.random() < 0.5:
+            each["emergency"] = {"caller": each["numbers"][0] + "00", "trunks": trunks}
+            each["numbers"].append(each["emergency"]["caller"])
+
+
+def without_trunks_for_help(site: model.Site):
+    """What is decided for calls from Teams when no tenant says anything of emergencies."""
+    tree = changes.as_tree(site)
+    for each in tree["tenants"].values():
+        each.pop("emergency", None)
+    plain = model.Site.model_validate(tree)
+    table, hosted = routes.compile_site(plain), hosting.Hosted(plain)
+    return lambda number, fqdn: hosted.decide(table, hosting.Call("teams", number, fqdn)).decision
+
+
 def numbers_of(choose, site: model.Site) -> list[str]:
     """Numbers of tenants, and others."""
     found = [text.partition("-")[0] for each in site.tenants.values() for text in each.numbers]
@@ -55,7 +77,7 @@ def test_no_tenant_reaches_another(choose):
     table, hosted = routes.compile_site(site), hosting.Hosted(site)
     own = {name: set(each.trunks) for name, each in site.tenants.items()}
     by_name = {each.fqdn: name for name, each in site.tenants.items()}
-    owned = meaning.own_trunks(site)
+    owned, plain = meaning.own_trunks(site), without_trunks_for_help(site)
     for number in numbers_of(choose, site):
         for source in meaning.parties_of(site):
             for name in by_name if source == "teams" else [""]:
@@ -71,7 +93,10 @@ def test_no_tenant_reaches_another(choose):
                     assert verdict.refusal == 403 or helps or holder in ("", name)
                     assert helps or asked & owned <= own[whose]
                     if not verdict.refusal:
-                        check_what_trunks_see(site.tenants[whose], hosted, caller, verdict.callers)
+                        check_what_trunks_see(site.tenants[whose], hosted, caller, verdict)
+                        check_the_ways_of_help(
+                            site.tenants[whose], owned, plain(number, name), verdict
+                        )
                 elif source in owned:
                     # A tenant's trunk reaches the Teams of its tenants, and their trunks.
                     assert whose is None or source in own[whose]
@@ -88,17 +113,35 @@ def test_no_tenant_reaches_another(choose):
                     assert hosted.owner_of(number) == verdict.fqdn != ""
 
 
-def check_what_trunks_see(tenant, hosted, caller, callers) -> None:
+def check_what_trunks_see(tenant, hosted, caller, verdict) -> None:
     """A number of the tenant's own wherever it has said so, and otherwise the caller's."""
-    policy = tenant.caller_id
-    if policy is None:
-        assert callers == (caller,)
+    policy, (seen,) = tenant.caller_id, verdict.callers
+    if verdict.decision.emergency and tenant.emergency:
+        assert seen == tenant.emergency.caller
+    elif policy is None:
+        assert seen == caller
+        return
     elif policy.policy == "main" or hosted.owner_of(caller) != tenant.fqdn:
-        assert callers == (policy.main,)
+        assert seen == policy.main
     else:
-        assert callers == (caller,)
-    if policy is not None:
-        assert hosted.owner_of(callers[0]) == tenant.fqdn
+        assert seen == caller
+    assert hosted.owner_of(seen) == tenant.fqdn
+
+
+def check_the_ways_of_help(tenant, owned, without, verdict) -> None:
+    """The tenant's trunks first, then everybody who is asked without them, and none else."""
+    asked = [step.party for step in verdict.decision.steps]
+    if not verdict.decision.emergency:
+        assert verdict.decision == without
+        return
+    first = tenant.emergency.trunks if tenant.emergency else ()
+    rest = [step.party for step in without.steps if step.party not in first]
+    assert asked == [*first, *rest]
+    assert not (set(first) & owned) - set(tenant.trunks)
+    # Whatever a trunk answers, who comes after it is asked.
+    for step in verdict.decision.steps[: len(first)] if rest else ():
+        assert step.codes == tuple(range(300, 700))
+        assert step.ring_within * len(first) < 9
 
 
 @settings(max_examples=100, deadline=None)
@@ -240,3 +283,49 @@ def test_an_emergency_call_takes_the_sites_route():
     assert [step.party for step in verdict.decision.steps] == ["carrier"]
     other = hosted.decide(table, hosting.Call("teams", "113", "a.sbc.example.com"))
     assert [step.party for step in other.decision.steps] == ["pbx"]
+
+
+@pytest.mark.parametrize(
+    ("trunks", "ways"),
+    [
+        ((), [("one", 4), ("two", None)]),
+        (("pbx",), [("pbx", 4), ("one", 4), ("two", None)]),
+        (("two", "pbx"), [("two", 3), ("pbx", 3), ("one", 4)]),
+        (("two", "one"), [("two", 3), ("one", None)]),
+    ],
+)
+def test_a_tenants_trunks_for_emergencies_come_first(trunks, ways):
+    """Each with its share of the time, and all of it for whoever is the last."""
+    helping = {"caller": "+493055500", **({"trunks": trunks} if trunks else {})}
+    site = model.Site.model_validate(
+        {
+            **random_sites.BASE,
+            "trunks": {
+                name: {"kind": "pbx", "gateways": [f"sip:192.0.2.{20 + place}"]}
+                for place, name in enumerate(("pbx", "one", "two"))
+            },
+            "routes": {
+                "help": {"emergency": ["112"], "to": [{"party": "one", "ring_within": 4}, "two"]}
+            },
+            "tenants": {
+                "a": {
+                    "fqdn": "a.sbc.example.com",
+                    "numbers": ["+493055500"],
+                    "trunks": ["pbx"],
+                    "emergency": helping,
+                },
+                "b": {"fqdn": "b.sbc.example.com", "numbers": ["+493055501"]},
+            },
+        }
+    )
+    hosted, table = hosting.Hosted(site), routes.compile_site(site)
+    for name, wanted in (("a", ways), ("b", [("one", 4), ("two", None)])):
+        call = hosting.Call("teams", "112", f"{name}.sbc.example.com", ("", "+4420"))
+        verdict = hosted.decide(table, call)
+        steps = verdict.decision.steps
+        assert [(step.party, step.ring_within) for step in steps] == wanted
+        assert verdict.callers == (("+493055500",) * 2 if name == "a" else call.callers)
+    # A PBX of the tenant's own is followed by the site's route.
+    call = hosting.Call("pbx", "112", "", ("", "+4420"))
+    steps = hosted.decide(table, call).decision.steps
+    assert [step.party for step in steps] == ["one", "two"]

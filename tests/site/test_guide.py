@@ -52,6 +52,7 @@ CHAPTERS = {
     "tenants.NAME": tenants.Tenant,
     "tenants.NAME.limits": tenants.Limits,
     "tenants.NAME.caller_id": tenants.TenantCallerId,
+    "tenants.NAME.emergency": tenants.Emergency,
     "tenants.NAME.destinations": tenants.Destinations,
     "phones": model.Phones,
     "phones.users.USER": model.Phone,

@@ -285,6 +285,11 @@ def test_trunks_see_the_tenants_own_numbers_only():
         assert found(site(wanted)) == (
             [] if fine else [("caller-not-own", name, "caller_id", "main")]
         )
+        wanted[name]["caller_id"] = {}
+        wanted[name]["emergency"] = {"caller": main}
+        assert found(site(wanted)) == (
+            [] if fine else [("caller-not-own", name, "emergency", "caller")]
+        )
     assert main in only(site(wanted)).message
 
 
@@ -301,6 +306,22 @@ def test_trunks_of_tenants_exist_and_stand_once():
         ("party-twice", "a", "trunks", 2),
     ]
     assert rules.find_problems(site(said))[0].hint == "did you mean two?"
+
+
+def test_trunks_for_emergencies_are_its_own_or_nobodys():
+    said = {
+        "a": {
+            "numbers": ["+4930"],
+            "emergency": {"trunks": ["one", "two", "tow", "three", "two"]},
+        },
+        "b": {"numbers": ["+4931"], "trunks": ["one"], "emergency": {"trunks": ["two", "one"]}},
+    }
+    wanted = site(said, trunks=("one", "two", "three"))
+    assert found(wanted) == [
+        ("trunk-not-own", "a", "emergency", "trunks", 0),
+        ("unknown-party", "a", "emergency", "trunks", 2),
+        ("party-twice", "a", "emergency", "trunks", 4),
+    ]
 
 
 def test_guesses_are_not_made_for_ever():

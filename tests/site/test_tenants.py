@@ -74,6 +74,13 @@ def test_what_a_caller_id_needs(said, words):
         tenant(numbers=["+493055500"], caller_id=said)
 
 
+def test_emergency_says_something():
+    assert tenant(numbers=["+493055500"], emergency={"trunks": ["a"]}).emergency.caller is None
+    for said in ({}, {"trunks": []}):
+        with pytest.raises(pydantic.ValidationError, match="caller, trunks or both"):
+            tenant(numbers=["+493055500"], emergency=said)
+
+
 @pytest.mark.parametrize(
     ("number", "own"),
     [

@@ -157,6 +157,48 @@ async def shown(told: story.Story) -> str:
     return "one number, own numbers, and nothing of who hides; the main number in a call for help"
 
 
+async def helped(told: story.Story) -> str:
+    """A customer's calls for help go to its porter first, and show the number to call back."""
+    lab = told.lab
+    back = "+493055561"
+    hidden = leg.Wishes(
+        extra=(
+            ("P-Asserted-Identity", f"<sip:{_CONTOSO.number}@sip.pstnhub.microsoft.com>"),
+            ("Privacy", "id"),
+        )
+    )
+    for number, wishes in ((_CONTOSO.number, leg.USUAL), (identity.ANONYMOUS, hidden)):
+        for status in (0, 302, 404, 486, 503, 603):
+            caller = await lab.teams.dial("112", caller=number, fqdn=_CONTOSO.fqdn, wishes=wishes)
+            callee = await lab.pbx.next_leg(call_id=caller.call.invite.call_id)
+            _is_called_back(callee, back, back)
+            if status:
+                callee.refuse(status)
+                callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+                _is_called_back(callee, back, "")
+            await told.connect(caller, callee)
+            await openings.hang_up(callee, caller)
+    caller = await lab.teams.dial("112", caller=_CONTOSO.number, fqdn=_CONTOSO.fqdn)
+    silent = await lab.pbx.next_leg(call_id=caller.call.invite.call_id)
+    callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
+    await silent.cancelled()
+    await told.connect(caller, callee)
+    await openings.hang_up(caller, callee)
+    caller = await lab.teams.dial("113", caller=_CONTOSO.number, fqdn=_CONTOSO.fqdn)
+    callee = await lab.pbx.next_leg(call_id=caller.call.invite.call_id)
+    numbers.expect(numbers.calling(callee), _CONTOSO.number, "who calls no emergency number")
+    callee.refuse(404)
+    await _refused(caller, 404)
+    return "the porter was asked first, then the carrier, whatever he said or did not say"
+
+
+def _is_called_back(callee: leg.IncomingLeg, number: str, asserted: str) -> None:
+    """Failed when a call for help shows another number, or hides it."""
+    numbers.expect(numbers.calling(callee), number, "who calls for help")
+    numbers.expect(_asserted_to(callee), asserted, "who that is")
+    numbers.expect(numbers.told_by(callee.call.invite, "Privacy"), "", "Privacy")
+
+
 async def _shows(
     told: story.Story, who: _Customer, dialled: str, callers: tuple[str, str], wanted: str
 ) -> leg.IncomingLeg:
@@ -290,6 +332,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
         "tenant-transfer", "a customer transfers", ("MT-1", "XF-2"), transferred, site=HOSTING
     ),
     story.Scenario("tenant-caller", "whom trunks see", ("SIG-22", "MT-3"), shown, site=HOSTING),
+    story.Scenario("tenant-help", "a customer calls for help", ("EM-2",), helped, site=HOSTING),
     story.Scenario("tenant-barred", "a satellite is called", ("SIG-26",), barred, site=HOSTING),
     story.Scenario("trunk-limit", "a trunk's limit", ("SIG-26",), trunk_limited, site=HOSTING),
     story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
