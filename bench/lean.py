@@ -44,9 +44,10 @@ class Machine(machine.Machine):
     """The machine of the load with an address pair for each variant."""
 
     teams: tuple[str, ...] = ()
+    pairs = variants.VARIANTS
 
     def settle(self) -> None:
-        more = [address for each in variants.VARIANTS for address in (each.trunks, each.teams)]
+        more = [address for each in self.pairs for address in (each.trunks, each.teams)]
         own = [address for address in more if address not in ground.ADDRESSES]
         self.run("sh", "-ec", "".join(f"ip addr add {each}/32 dev lo;" for each in own))
         super().settle()
