@@ -171,6 +171,9 @@ def run(given: argparse.Namespace, folder: Path) -> dict:
                 for each in VARIANTS:
                     plan = plan_of(given, each, source)
                     told["turns"].append(lean.turn(made, each, source, given, plan))
+        told["complaints"] = {
+            each.name: said[:3] for each in VARIANTS if (said := variants.complaints(made, each))
+        }
         return {**told, "change": change(made, given)}
 
 
@@ -202,6 +205,7 @@ def table(found: dict) -> str:
 def faults(found: dict) -> list[str]:
     """Calls that failed; nothing when all is well."""
     wrong = lean.faults(found)
+    wrong += [f"{name} complained: {said}" for name, said in found["complaints"].items()]
     for name, phase in found["change"]["phases"].items():
         counts = phase["counts"]
         if counts.get("failed") or counts.get("lost") or not counts.get("dialled"):

@@ -78,6 +78,13 @@ def start(made: machine.Machine, variant: Variant) -> None:
     raise RuntimeError(f"{variant.name} does not listen: {log.read_text()[-2000:]}")
 
 
+def complaints(made: machine.Machine, variant: Variant) -> list[str]:
+    """What it called an error so far."""
+    log = variant.folder(made) / "log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return [line for line in lines if "ERROR: " in line or "CRITICAL: " in line]
+
+
 def _memory(made: machine.Machine) -> tuple[str, ...]:
     """What the command of the applied one says of its memory: all of them have the same."""
     pid = (made.run_dir / "kamailio.pid").read_text().strip()
