@@ -41,6 +41,12 @@ class Call:
     dialled: str
     says: dict[str, int]
     """The final answer of each address; 0 is silence, 180 rings for ever, 100 only tries."""
+    name: str = FQDN
+    """The name that Teams calls."""
+    callers: tuple[str, ...] = ()
+    """What Teams says in From, and in P-Asserted-Identity."""
+    shown: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The user in From, and the name in Contact, as each address saw them."""
     asked: list[str] = field(default_factory=list)
     final: asyncio.Future[tuple[int, str]] = field(default_factory=asyncio.Future)
 
@@ -89,7 +95,7 @@ def invite(call: Call, address: str, user: str, *, count: int = 1, proof: str = 
     is_teams = call.source == "teams"
     here = f"{address}:5061;transport=tls" if is_teams else f"{address}:5060"
     via = f"TLS {address}:5061" if is_teams else f"UDP {address}:5060"
-    there = f"{FQDN}:5061;transport=tls" if is_teams else f"{SBC_TRUNK}:5060"
+    there = f"{call.name}:5061;transport=tls" if is_teams else f"{SBC_TRUNK}:5060"
     body = _sdp(address, is_secure=is_teams)
     lines = [
         f"INVITE sip:{call.dialled}@{there} SIP/2.0",
@@ -100,6 +106,7 @@ def invite(call: Call, address: str, user: str, *, count: int = 1, proof: str = 
         f"Call-ID: {call.call_id}",
         f"CSeq: {count} INVITE",
         f"Contact: <sip:{user}@{here}>",
+        *(f"P-Asserted-Identity: <sip:{each}@{address}>" for each in call.callers[1:]),
         *((f"Proxy-Authorization: {proof}",) if proof else ()),
         "Content-Type: application/sdp",
         f"Content-Length: {len(body)}",
@@ -211,6 +218,11 @@ class World:
             return
         self.seen.add(branch)
         call.asked.append(address)
+        called = re.match(r"[^<]*<sips?:(?:([^@>]*)@)?", header(text, "From"))
+        contact = re.match(r"[^<]*<sips?:(?:[^@>]*@)?([^:;>]*)", header(text, "Contact"))
+        assert called
+        assert contact
+        call.shown[address] = (called[1] or "", contact[1])
         code = call.says[address]
         if code in (100, 180):
             self.ringing[address, call.call_id] = text
@@ -249,11 +261,35 @@ class World:
             send(acknowledgement(sent, reply))
         return code
 
+    async def hang_up(self, call: Call) -> int:
+        """Teams ends a call that it made and that was answered; the answer to its BYE."""
+        assert self.teams
+        _, reply = call.final.result()
+        contact = re.match(r"[^<]*<([^>]*)>", header(reply, "Contact"))
+        assert contact
+        ways = re.findall(r"^Record-Route:[ \t]*(.*?)\r$", reply, re.MULTILINE | re.IGNORECASE)
+        routes = [each.strip() for way in ways for each in way.split(",")]
+        lines = [
+            f"BYE {contact[1]} SIP/2.0",
+            f"Via: SIP/2.0/TLS {TEAMS[0]}:5061;branch=z9hG4bK-{call.number}-bye",
+            "Max-Forwards: 70",
+            f"From: {header(reply, 'From')}",
+            f"To: {header(reply, 'To')}",
+            f"Call-ID: {call.call_id}",
+            "CSeq: 9 BYE",
+            *(f"Route: {route}" for route in reversed(routes)),
+            "Content-Length: 0",
+        ]
+        call.final = asyncio.Future()
+        self.teams.write("\r\n".join([*lines, "", ""]).encode())
+        return (await asyncio.wait_for(call.final, 5))[0]
+
     def _caller(self, call: Call, site: model.Site) -> tuple[str, str, Send]:
         if call.source == "teams":
             assert self.teams
             writer = self.teams
-            return TEAMS[0], "+4989", lambda text: writer.write(text.encode())
+            user = call.callers[0] if call.callers else "+4989"
+            return TEAMS[0], user, lambda text: writer.write(text.encode())
         if call.source == "phone":
             user = list(PHONES)[call.number % len(PHONES)]
             return PHONES[user], user, self.udp[PHONES[user]].send

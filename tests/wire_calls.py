@@ -20,7 +20,8 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import random_sites
@@ -64,10 +65,27 @@ def predict(
     """Who will be asked in which order, and what the caller will get (docs/guide/routes.md)."""
     number = numbers.read(call.dialled, numbers.of_party(site, call.source)).number
     decision = routes.decide(table, call.source, number)
+    reached = partial(addresses_of, site, number, registered)
+    return follow(decision, decision.steps, call, reached)
+
+
+def follow(
+    decision: routes.Decision,
+    kept: tuple[routes.Step, ...],
+    call: wire.Call,
+    reached: Callable[[str], tuple[str, ...]],
+) -> tuple[list[str], int]:
+    """The same for a decision of whose steps only those that are *kept* may be taken.
+
+    *reached* says at which addresses a party is.
+    """
     asked: list[str] = []
     final = 503 if decision.route else 404
     for step in decision.steps:
-        addresses = _addresses(site, step.party, number, registered)
+        if step not in kept:
+            final = 404 if step.party == "teams" else final
+            continue
+        addresses = reached(step.party)
         if not addresses:
             final = 480
             continue
@@ -91,9 +109,10 @@ def predict(
     return asked, final
 
 
-def _addresses(
-    site: model.Site, party: str, dialled: str, registered: set[str]
+def addresses_of(
+    site: model.Site, dialled: str, registered: set[str], party: str
 ) -> tuple[str, ...]:
+    """Where a party is; a phone where it registered, if the number is its own."""
     if party == "teams":
         return wire.TEAMS
     if party == "phone":

@@ -174,7 +174,11 @@ def limits_of(limits: tenants.Limits | None) -> list[tuple[str, str]]:
     """What the row of a trunk or a tenant says of its limits."""
     if limits is None:
         return []
-    given = (("max", limits.calls), ("cps", limits.calls_per_second))
+    given = (
+        ("max", limits.calls),
+        ("cps", limits.calls_per_second),
+        ("min", limits.minutes_per_day),
+    )
     return [(key, str(most)) for key, most in given if most is not None]
 
 

@@ -70,6 +70,7 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "trunks.*.limits": "{calls: 30, calls_per_second: 5}",
         "trunks.*.limits.calls": "30",
         "trunks.*.limits.calls_per_second": "5",
+        "trunks.*.limits.minutes_per_day": "6000",
         "tenants.*.destinations": '{barred: ["+4990"], allowed: ["+8816"]}',
         "tenants.*.destinations.barred": '["+4990"]',
         "tenants.*.destinations.allowed": '["+8816"]',
@@ -82,6 +83,7 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "tenants.*.limits": "{calls: 30, calls_per_second: 2}",
         "tenants.*.limits.calls": "30",
         "tenants.*.limits.calls_per_second": "2",
+        "tenants.*.limits.minutes_per_day": "600",
         "media.ports.first": "30000",
         "media.ports.last": "39999",
     }

@@ -75,17 +75,19 @@ def _are_single(value: list[str] | tuple[str, ...]) -> bool:
 
 
 class Limits(part.Part):
-    """How much a customer or a trunk may call at once; emergency calls count and always pass."""
+    """How much a customer or a trunk may call; emergency calls count and always pass."""
 
     calls: Annotated[scalars.Whole, Field(ge=1, le=1_000_000)] | None = None
     """Calls at once, both ways; the next one gets 503."""
     calls_per_second: Annotated[scalars.Whole, Field(ge=1, le=10_000)] | None = None
     """New calls in a second, both ways; the next one gets 503."""
+    minutes_per_day: Annotated[scalars.Whole, Field(ge=1, le=1_000_000)] | None = None
+    """Minutes that calls from Teams may talk in a day (UTC); then 403. Of a trunk: calls to it."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
-        if self.calls is None and self.calls_per_second is None:
-            raise ValueError("limits are calls, calls_per_second or both")
+        if not any((self.calls, self.calls_per_second, self.minutes_per_day)):
+            raise ValueError("limits are calls, calls_per_second or minutes_per_day")
         return self
 
 

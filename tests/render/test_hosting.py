@@ -3,53 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import random_hosting
 import random_sites
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator import changes
 from orchestrator.render import explain, hosting, routes
-from orchestrator.site import model, rules
+from orchestrator.site import model
 from orchestrator.site import routes as meaning
-
-
-def hosted_site(choose) -> model.Site:
-    """A valid site with two to five tenants, some with trunks of their own, some sharing one."""
-    while True:
-        site = random_sites.site_from(choose)
-        tree = changes.as_tree(site)
-        count = choose.randint(2, 5)
-        tree["tenants"] = {f"t{place}": tenant(choose, place, tree) for place in range(count)}
-        say_of_emergencies(choose, tree)
-        made = model.Site.model_validate(tree)
-        if not rules.find_problems(made):
-            return made
-
-
-def tenant(choose, place: int, tree: dict) -> dict:
-    trunks = choose.sample(sorted(tree["trunks"]), choose.randint(0, min(2, len(tree["trunks"]))))
-    numbers = [f"+4930{place}{choose.randint(0, 9)}"]
-    if choose.random() < 0.5:
-        numbers.append(f"+4930{place}50-+4930{place}69")
-    found = {"fqdn": f"t{place}.sbc.example.com", "numbers": numbers, "trunks": trunks}
-    if choose.random() < 0.5:
-        found["prefixes"] = [f"+4931{place}"]
-    if choose.random() < 0.7:
-        policy = choose.choice(["main", "own"])
-        found["caller_id"] = {"policy": policy, "main": f"+4930{place}0000"}
-        found["numbers"].append(found["caller_id"]["main"])
-    return found
-
-
-def say_of_emergencies(choose, tree: dict) -> None:
-    """Some tenants have a number to be called back at, and trunks that may be theirs."""
-    owned = {trunk for each in tree["tenants"].values() for trunk in each["trunks"]}
-    for each in tree["tenants"].values():
-        may = sorted((set(tree["trunks"]) - owned) | set(each["trunks"]))
-        trunks = choose.sample(may, choose.randint(0, min(2, len(may))))
-        if choose.random() < 0.5:
-            each["emergency"] = {"caller": each["numbers"][0] + "00", "trunks": trunks}
-            each["numbers"].append(each["emergency"]["caller"])
 
 
 def without_trunks_for_help(site: model.Site):
@@ -62,26 +24,19 @@ def without_trunks_for_help(site: model.Site):
     return lambda number, fqdn: hosted.decide(table, hosting.Call("teams", number, fqdn)).decision
 
 
-def numbers_of(choose, site: model.Site) -> list[str]:
-    """Numbers of tenants, and others."""
-    found = [text.partition("-")[0] for each in site.tenants.values() for text in each.numbers]
-    found += [prefix + "7" for each in site.tenants.values() for prefix in each.prefixes]
-    return [*found, "112", "+4411", f"+4930{choose.randint(0, 9)}{choose.randint(0, 99)}"]
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=True))
 def test_no_tenant_reaches_another(choose):
     """A call shows the name of the tenant that owns its number, and takes its trunks only."""
-    site = hosted_site(choose)
+    site = random_hosting.site_from(choose)
     table, hosted = routes.compile_site(site), hosting.Hosted(site)
     own = {name: set(each.trunks) for name, each in site.tenants.items()}
     by_name = {each.fqdn: name for name, each in site.tenants.items()}
     owned, plain = meaning.own_trunks(site), without_trunks_for_help(site)
-    for number in numbers_of(choose, site):
+    for number in random_hosting.numbers_of(choose, site):
         for source in meaning.parties_of(site):
             for name in by_name if source == "teams" else [""]:
-                caller = choose.choice(numbers_of(choose, site))
+                caller = choose.choice(random_hosting.numbers_of(choose, site))
                 verdict = hosted.decide(table, hosting.Call(source, number, name, (caller,)))
                 asked = {step.party for step in verdict.decision.steps}
                 whose = by_name.get(verdict.fqdn)
@@ -148,8 +103,8 @@ def check_the_ways_of_help(tenant, owned, without, verdict) -> None:
 @given(st.randoms(use_true_random=True))
 def test_every_call_of_a_tenant_is_explained(choose):
     """`route explain` names the rule that the tables take, and each target once."""
-    site = hosted_site(choose)
-    for number in numbers_of(choose, site):
+    site = random_hosting.site_from(choose)
+    for number in random_hosting.numbers_of(choose, site):
         for source in meaning.parties_of(site):
             for name in site.tenants if source == "teams" else [""]:
                 told = explain.explain(site, source, number, tenant=name)
