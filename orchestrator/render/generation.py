@@ -24,10 +24,12 @@ from pathlib import Path
 import jinja2
 
 from orchestrator import errors
-from orchestrator.render import views
+from orchestrator.render import tables, views
 from orchestrator.site import model
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_SPECIAL = re.compile(rf"[{_CONTROLS}\\:]")
 _WORD = re.compile(r"[A-Za-z0-9_.:/+*@=;,-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
@@ -162,6 +164,18 @@ def column(value: str) -> _Marked:
     return _Marked(value.replace("\\", "\\\\").replace(":", "\\:"))
 
 
+def rows(table: tables.Table) -> _Marked:
+    """The rows of an htable as lines of a db_text table.
+
+    There may be a million: most have nothing to escape, which one look at all of them tells.
+    """
+    if _SPECIAL.search("".join([part for row in table.rows for part in row])):
+        lines = [f"{column(key)}:0:0:{column(value)}:0\n" for key, value in table.rows]
+    else:
+        lines = [f"{key}:0:0:{value}:0\n" for key, value in table.rows]
+    return _Marked("".join(lines))
+
+
 def _finalize(value: object) -> object:
     if isinstance(value, bool):
         raise TypeError("a truth value cannot be placed as text")
@@ -210,6 +224,7 @@ def _environment() -> jinja2.Environment:
         host=host,
         path=path,
         column=column,
+        rows=rows,
         regex=regex,
         flags=flags,
         interfaces=interfaces,

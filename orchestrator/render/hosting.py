@@ -92,21 +92,20 @@ def _destinations(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
 
 def number_table(site: model.Site) -> tables.Table:
     """The table ``number``."""
-    entries = dict(_number_rows(site))
+    entries: dict[str, str] = {}
+    for tenant in site.tenants.values():
+        entries |= dict.fromkeys(_keys_of(tenant), tenant.fqdn)
     return tables.sealed("number", entries | routing.widths_of(entries), bits=_NUMBER_BITS)
 
 
-def _number_rows(site: model.Site) -> Iterator[tuple[str, str]]:
-    for tenant in site.tenants.values():
-        for text in tenant.numbers:
-            first, last = tenants.split(text)
-            keys = (
-                (f"={first}",)
-                if first == last
-                else tuple(f"r{len(first)}/{part}" for part in routes.prefixes_of(first, last))
-            )
-            yield from ((key, tenant.fqdn) for key in keys)
-        yield from ((f"p{prefix}", tenant.fqdn) for prefix in tenant.prefixes)
+def _keys_of(tenant: tenants.Tenant) -> list[str]:
+    """The keys of a tenant's numbers."""
+    keys = [f"={text}" for text in tenant.numbers if "-" not in text]
+    if len(keys) < len(tenant.numbers):
+        for first, last in map(tenants.split, (text for text in tenant.numbers if "-" in text)):
+            parts = routes.prefixes_of(first, last) if first != last else ()
+            keys += [f"r{len(first)}/{part}" for part in parts] or [f"={first}"]
+    return keys + [f"p{prefix}" for prefix in tenant.prefixes]
 
 
 # -- walk -------------------------------------------------------------------------------------

@@ -144,9 +144,10 @@ def widths_of(keys: Iterable[str]) -> dict[str, str]:
     """The rows that say how long the beginnings in *keys* are."""
     found: dict[str, set[int]] = {}
     for key in keys:
-        if key.startswith("p"):
+        kind = key[0]
+        if kind == "p":
             found.setdefault("p", set()).add(len(key) - 1)
-        elif key.startswith("r"):
+        elif kind == "r":
             length, _, part = key[1:].partition("/")
             found.setdefault(length, set()).add(len(part))
     return {

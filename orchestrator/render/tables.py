@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
+import bisect
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One entry of an htable."""
+class Row(NamedTuple):
+    """One entry of an htable; there may be a million, and tuples are made fast."""
 
     key: str
     value: str
@@ -38,11 +38,11 @@ def sealed(name: str, entries: Mapping[str, str], *, bits: int) -> Table:
         entries: Its rows; no key may be :data:`SEAL`.
         bits: Kamailio gives it two to the power of so many slots when it starts.
     """
-    whole = hashlib.sha256()
-    for key in sorted(entries):
-        whole.update(f"{key}\0{entries[key]}\n".encode())
-    found = table(name, {**entries, SEAL: whole.hexdigest()[:32]})
-    return dataclasses.replace(found, bits=bits)
+    rows = [Row(key, entries[key]) for key in sorted(entries)]
+    told = "".join([f"{key}\0{value}\n" for key, value in rows])
+    seal = Row(SEAL, hashlib.sha256(told.encode()).hexdigest()[:32])
+    bisect.insort(rows, seal)
+    return Table(name=name, rows=tuple(rows), bits=bits)
 
 
 def table(name: str, entries: Mapping[str, str], *, secret: bool = False) -> Table:

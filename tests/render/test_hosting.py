@@ -284,3 +284,17 @@ def test_a_tenants_trunks_for_emergencies_come_first(trunks, ways):
     call = hosting.Call("pbx", "112", "", ("", "+4420"))
     steps = hosted.decide(table, call).decision.steps
     assert [step.party for step in steps] == ["one", "two"]
+
+
+@pytest.mark.parametrize("entry", ["+4930", "+4930-+4930", "+4929-+4931", "+4920-+4939"])
+def test_a_number_is_its_tenants_however_it_is_written(entry):
+    site = model.Site.model_validate(
+        {
+            **random_sites.BASE,
+            "trunks": {"office": {"kind": "pbx", "gateways": ["sip:192.0.2.20"]}},
+            "tenants": {"a": {"fqdn": "a.sbc.example.com", "numbers": [entry, "+4941"]}},
+        }
+    )
+    hosted = hosting.Hosted(site)
+    owners = [hosted.owner_of(number) for number in ("+4930", "+4941", "+4940", "+49300")]
+    assert owners == ["a.sbc.example.com", "a.sbc.example.com", "", ""]
