@@ -35,6 +35,10 @@ def _tenant(choose: random.Random, place: int, tree: dict) -> dict:
         policy = choose.choice(["main", "own"])
         found["caller_id"] = {"policy": policy, "main": f"+4930{place}0000"}
         found["numbers"].append(found["caller_id"]["main"])
+    if choose.random() < 0.5:
+        found["destinations"] = choose.choice(
+            [{"barred": ["+44"]}, {"allowed": ["+8811"]}, {"barred": ["+441"], "allowed": ["+44"]}]
+        )
     return found
 
 
@@ -53,4 +57,11 @@ def numbers_of(choose: random.Random, site: model.Site) -> list[str]:
     """Numbers of tenants, and others."""
     found = [text.partition("-")[0] for each in site.tenants.values() for text in each.numbers]
     found += [prefix + "7" for each in site.tenants.values() for prefix in each.prefixes]
-    return [*found, "112", "+4411", f"+4930{choose.randint(0, 9)}{choose.randint(0, 99)}"]
+    return [
+        *found,
+        "112",
+        "+4411",
+        "+88112",
+        "+88199",
+        f"+4930{choose.randint(0, 9)}{choose.randint(0, 99)}",
+    ]

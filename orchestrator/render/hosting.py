@@ -5,12 +5,13 @@ Table ``tenant``:
 ============== ===============================================================================
 key            value
 ============== ===============================================================================
-``FQDN``       ``n=NAME``, limits (``max``, ``cps``), ``cid=+49`` for the number that trunks see
-               in its calls, or ``cid=own/+49`` for who has no number of its own, ``r=ROUTE``
-               for trunks of its own; for emergency calls ``hc=+49``, the number that trunks
-               see, and ``hw=WAY``, what stands before the name of the route
+``FQDN``       ``n=NAME``, limits (``max``, ``cps``, ``min``), ``cid=+49`` for the number that
+               trunks see in its calls, or ``cid=own/+49`` for who has no number of its own,
+               ``r=ROUTE`` for trunks of its own; for emergency calls ``hc=+49``, the number
+               that trunks see, and ``hw=WAY``, what stands before the name of the route
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
                lengths of these beginnings, the longest first (``d=4-3-0``)
+``.TRUNK``     the tenant whose own that trunk is, or ``-`` where several list it
 ``/+881``      ``no``: barred for everybody who does not allow it
 ``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
 ``ONE/OTHER``  1: the two trunks are some tenant's own both
@@ -38,6 +39,7 @@ from orchestrator.site import acme, model, routes, tenants
 _BARRED, _ALLOWED = "no", "yes"
 _OWN = "own/"
 """In front of the number that trunks see: of who calls under a number that is not the tenant's."""
+_SEVERAL = "-"
 _CODE = 4
 """Characters of a beginning that is barred for everybody."""
 
@@ -81,6 +83,8 @@ def tenant_table(site: model.Site) -> tables.Table:
         entries[tenant.fqdn] = tables.params(values)
         entries |= {f"{tenant.fqdn}/{trunk}": "1" for trunk in tenant.trunks}
         entries |= {"/".join(two): "1" for two in itertools.permutations(tenant.trunks, 2)}
+        for key in (f".{trunk}" for trunk in tenant.trunks):
+            entries[key] = _SEVERAL if key in entries else tenant.fqdn
     return tables.sealed("tenant", entries, bits=_TENANT_BITS)
 
 
@@ -179,8 +183,8 @@ class Hosted:
         named = self._named(fqdn) if call.source == routes.TEAMS else {}
         own, helping = named.get("r", ""), named.get("hw", "")
         found = routing.decide(table, call.source, call.number, own=own, helping=helping)
-        barred = call.source == routes.TEAMS and not found.emergency
-        if barred and self._is_barred(fqdn, call.number):
+        whose = fqdn if call.source == routes.TEAMS else self._tenant.get(f".{call.source}", "")
+        if whose and not found.emergency and self._is_barred(whose, call.number):
             return Verdict(fqdn, 403, none)
         steps = tuple(
             step

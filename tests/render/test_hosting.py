@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator import changes
 from orchestrator.render import explain, hosting, routes
-from orchestrator.site import model
+from orchestrator.site import model, tenants
 from orchestrator.site import routes as meaning
 
 
@@ -44,7 +44,9 @@ def test_no_tenant_reaches_another(choose):
                     # It goes by its own name, never as another's, to no other's trunk.
                     assert verdict.fqdn == name
                     holder, helps = hosted.owner_of(caller), verdict.decision.emergency
-                    assert (verdict.refusal == 403) <= (holder not in ("", name))
+                    stranger = holder not in ("", name)
+                    barred = is_barred(site.tenants[by_name[name]], number)
+                    assert (verdict.refusal == 403) <= (stranger or barred)
                     assert verdict.refusal == 403 or helps or holder in ("", name)
                     assert helps or asked & owned <= own[whose]
                     if not verdict.refusal:
@@ -53,6 +55,10 @@ def test_no_tenant_reaches_another(choose):
                             site.tenants[whose], owned, plain(number, name), verdict
                         )
                 elif source in owned:
+                    users = [site.tenants[who] for who, trunks in own.items() if source in trunks]
+                    barred = is_barred(users[0] if len(users) == 1 else None, number)
+                    assert (verdict.refusal == 403) <= barred
+                    assert not asked or verdict.decision.emergency or not barred
                     # A tenant's trunk reaches the Teams of its tenants, and their trunks.
                     assert whose is None or source in own[whose]
                     friends = {
@@ -66,6 +72,18 @@ def test_no_tenant_reaches_another(choose):
                         assert asked & owned <= own[by_name[holder]]
                 if "teams" in asked:
                     assert hosted.owner_of(number) == verdict.fqdn != ""
+
+
+def is_barred(tenant, number) -> bool:
+    """Whether a tenant may not call a number; without a tenant, whether nobody may."""
+    named = {}
+    if tenant is not None and tenant.destinations is not None:
+        named = dict.fromkeys(tenant.destinations.barred, True)
+        named |= dict.fromkeys(tenant.destinations.allowed, False)
+    named = {each: may for each, may in named.items() if number.startswith(each)}
+    if named:
+        return named[max(named, key=len)]
+    return number.startswith(tenants.BARRED)
 
 
 def check_what_trunks_see(tenant, hosted, caller, verdict) -> None:

@@ -130,12 +130,14 @@ async def barred(told: story.Story) -> str:
     for number in ("+881612345678", "+4416329602001", "+97912345678"):
         caller = await lab.teams.dial(number, caller=_ADATUM.number, fqdn=_ADATUM.fqdn)
         await _refused(caller, 403)
+    # A PBX that was broken into is where most of such calls come from.
+    await _refused(await lab.pbx.dial("+881612345678", caller=addresses.PBX_NUMBER), 403)
     for number in ("+881691234567", addresses.PSTN_NUMBER):
         caller = await lab.teams.dial(number, caller=_ADATUM.number, fqdn=_ADATUM.fqdn)
         callee = await lab.carrier_a.next_leg(call_id=caller.call.invite.call_id)
         await told.connect(caller, callee)
         await openings.hang_up(caller, callee)
-    return "three destinations got 403, the one that is allowed was called"
+    return "three destinations got 403, from a customer's PBX too; what is allowed was called"
 
 
 async def shown(told: story.Story) -> str:
