@@ -75,8 +75,11 @@ faults: setup engines ## Break each file operation and exchange of apply and rol
 	@SBCCTL_FAULTS=every $(PYTHON) -m pytest -q -s tests/test_kills.py tests/test_faults.py tests/test_lost_answers.py \
 	  tests/test_cert_kills.py tests/test_certbot_kills.py
 
-bench: setup ## Run the benchmarks: ratios measured side by side.
-	@for each in bench/*.py; do echo "$$each"; $(PYTHON) "$$each" || exit; done
+bench: setup engines ## Run the benchmarks (an hour), write figures and plots of most to bench/.
+	@for each in bench/*.py; do echo "$$each"; words=; \
+	  if grep -q '"--write"' "$$each"; then words=--write; fi; \
+	  $(PYTHON) "$$each" $$words || exit; \
+	done
 
 clean: ## Remove what was built in the checkout; the cache folder stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -27,12 +24,11 @@ import chart  # noqa: E402 - neither bench nor tests are a package
 import crowd  # noqa: E402
 import ground  # noqa: E402
 import lanes  # noqa: E402
+import marked  # noqa: E402
 
 LANE = "debian13" if "debian13" in lanes.names() else "host"
 SIZES = (10, 100, 1000)
 PLOT = HERE / "growth.svg"
-README = HERE / "README.md"
-MARKED = re.compile(r"(?<=<!-- growth -->\n).*(?=<!-- /growth -->)", re.DOTALL)
 KINDS = ("first", "one trunk", "no change")
 RELOAD_PAUSE = 5.5
 """Seconds after which Kamailio takes the next reload; waiting for it is not measured."""
@@ -133,18 +129,6 @@ def plot(sizes: list[int], taken: dict[int, dict], base: float) -> str:
     )
 
 
-def facts(root: str) -> str:
-    """What the figures were taken on."""
-    told = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
-    busy = os.getloadavg()[2]
-    return (
-        f"{os.cpu_count()} processors ({model[1] if model else platform.machine()}), "
-        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, "
-        f"engines: {root}; load while it ran: {busy:.1f}"
-    )
-
-
 def main() -> None:
     given = settings()
     sizes = sorted(given.sizes)
@@ -156,12 +140,11 @@ def main() -> None:
         bases.append(empty_python())
     base = statistics.median(bases)
     rows = table(sizes, taken, base)
-    told = f"{facts(given.root)}; median of {given.rounds}.\n"
+    told = f"{marked.facts(given.root)}; median of {given.rounds}.\n"
     print(f"{rows}\n{told}", end="")
     if given.write:
         PLOT.write_text(plot(sizes, taken, base))
-        text = f"\n{told}\n{rows}\n![growth]({PLOT.name})\n\n"
-        README.write_text(MARKED.sub(lambda _: text, README.read_text()))
+        marked.put("growth", f"{told}\n{rows}\n![growth]({PLOT.name})")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 For each number of tenants a machine of its own, in namespaces that vanish with it; each tenant has
 a name and a hundred numbers, as one range or one by one. `--quick` is small and takes 20 s,
-`--json` writes raw figures, `--plot` an SVG. Takes Debian 13's engines (`make engines`).
+`--json` writes raw figures, `--write` table and plot into bench/README.md and bench/hosting.svg.
+Takes Debian 13's engines (`make engines`).
 """
 
 from __future__ import annotations
@@ -19,15 +20,41 @@ sys.path[:0] = [str(HERE), str(HERE / "many"), str(HERE.parent / "tests"), str(H
 import chart  # noqa: E402 - neither bench nor tests are a package
 import growth  # noqa: E402
 import lanes  # noqa: E402
+import marked  # noqa: E402
 import provider  # noqa: E402
 
 FULL = (
     *(("ranges", size) for size in (100, 1000, 10_000)),
     *(("singles", size) for size in (100, 1000, 10_000)),
 )
+PLOT = HERE / "hosting.svg"
 QUICK = (("ranges", 10), ("singles", 30))
 KINDS = ("validate", "plan", "first", "no change", "one added", "one changed", "one removed")
-KINDS += ("100 added",)
+KINDS += ("100 added", "all changed")
+PANELS = {
+    "seconds": {
+        "validate": ("validate", "seconds"),
+        "plan": ("plan", "seconds"),
+        "first apply": ("first", "seconds"),
+        "restart until a call": ("restart", "seconds"),
+    },
+    "seconds of an apply": {
+        "of nothing": ("no change", "seconds"),
+        "one added": ("one added", "seconds"),
+        "one changed": ("one changed", "seconds"),
+        "one removed": ("one removed", "seconds"),
+        "100 added": ("100 added", "seconds"),
+        "all changed": ("all changed", "seconds"),
+    },
+    "MiB": {
+        "validate": ("validate", "peak"),
+        "plan": ("plan", "peak"),
+        "first apply": ("first", "peak"),
+        "Kamailio, shared": ("held", "shared"),
+        "largest process": ("held", "largest"),
+        "all processes' own": ("held", "own"),
+    },
+}
 HELD = {"shared": "shared memory", "largest": "largest process", "own": "all processes' own"}
 
 
@@ -39,6 +66,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--root", default=growth.LANE, help="engines: host, debian12, debian13")
     parser.add_argument("--json", type=Path, metavar="FILE", help="raw figures go there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="an SVG goes there")
+    parser.add_argument("--write", action="store_true", help="write README and plot")
     return parser.parse_args()
 
 
@@ -59,15 +87,19 @@ def measure(machine: provider.Provider, size: int) -> dict:
     take("no change")
     machine.write(size + 1)
     take("one added")
-    machine.write(size + 1, moved=size // 2)
+    machine.write(size + 1, moved=(size // 2,))
     take("one changed")
-    machine.write(size, moved=size // 2)
+    machine.write(size, moved=(size // 2,))
     take("one removed")
-    machine.write(size + 100, moved=size // 2)
+    machine.write(size + 100, moved=(size // 2,))
     take("100 added")
     # Whoever answers the last tenant's call has its row: a number of nobody goes nowhere.
     found["nobody"] = {"status": machine.call(machine.number(size + 100, 0))}
-    found["restart"] = machine.restart(machine.number(size + 99, provider.NUMBERS - 1))
+    machine.write(size + 100, moved=range(size + 100))
+    take("all changed")
+    found["restart"] = machine.restart(
+        machine.number(size + 99, provider.NUMBERS - 1, provider.FAR)
+    )
     print(f"  restart: {found['restart']}", file=sys.stderr, flush=True)
     return found
 
@@ -103,20 +135,15 @@ def rows_of(taken: dict[tuple[str, int], dict]) -> str:
 
 
 def plot(taken: dict[tuple[str, int], dict]) -> str:
-    """Seconds over the number of tenants for either kind of numbers, and memory, as SVG."""
+    """Seconds and memory over the number of tenants, for either kind of numbers, as SVG."""
 
     def line(numbers: str, what: str, key: str) -> list[tuple[float, float]]:
         return [(size, of[what][key]) for (kind, size), of in taken.items() if kind == numbers]
 
-    told = ("validate", "first", "one added", "restart")
     panels = {
-        f"seconds, {numbers}": {what: line(numbers, what, "seconds") for what in told}
+        f"{title}, {numbers}": {what: line(numbers, *place) for what, place in told.items()}
         for numbers in dict.fromkeys(kind for kind, _ in taken)
-    }
-    panels["MiB"] = {
-        f"{what}, {numbers}": line(numbers, *place)
-        for numbers in dict.fromkeys(kind for kind, _ in taken)
-        for what, place in (("plan", ("plan", "peak")), ("Kamailio", ("held", "shared")))
+        for title, told in PANELS.items()
     }
     return chart.draw(panels, "tenants")
 
@@ -138,9 +165,13 @@ def main() -> None:
         if given.json:
             raw = {f"{kind} {count}": found for (kind, count), found in taken.items()}
             given.json.write_text(json.dumps(raw, indent=1))
-    print(f"{rows_of(taken)}\n{growth.facts(given.root)}.")
+    told = f"{marked.facts(given.root)}.\n\n{rows_of(taken)}"
+    print(told)
     if given.plot:
         given.plot.write_text(plot(taken))
+    if given.write:
+        PLOT.write_text(plot(taken))
+        marked.put("hosting", f"{told}\n![hosting]({PLOT.name})")
 
 
 if __name__ == "__main__":

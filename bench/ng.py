@@ -25,11 +25,18 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
-sys.path[:0] = [str(HERE / "ng"), str(TESTS), str(TESTS / "ng"), str(HERE.parent)]
+sys.path[:0] = [
+    str(HERE / "ng"),
+    str(HERE / "many"),
+    str(TESTS),
+    str(TESTS / "ng"),
+    str(HERE.parent),
+]
 
 import daemons  # noqa: E402 - neither bench nor tests are a package
 import flood  # noqa: E402
 import lanes  # noqa: E402
+import marked  # noqa: E402
 
 import rtpengine_ng as ng  # noqa: E402
 
@@ -51,6 +58,7 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--root", action="append", help="engines: host, debian13 (all at hand)")
     parser.add_argument("--rounds", type=int, help="turns of each (3)")
     parser.add_argument("--count", type=int, help="offers and deletes of each turn (3000)")
+    parser.add_argument("--write", action="store_true", help="write bench/README.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="raw figures go there")
     given = parser.parse_args()
     for name, value in (QUICK if given.quick else FULL).items():
@@ -241,4 +249,7 @@ if __name__ == "__main__":
     everything = run(chosen)
     if chosen.json:
         chosen.json.write_text(json.dumps(everything, indent=1))
-    print(table(everything))
+    told = f"{marked.facts()}; {chosen.rounds} rounds.\n\n{table(everything)}"
+    print(told)
+    if chosen.write:
+        marked.put("ng", told)

@@ -1,8 +1,8 @@
 """What very many tenants cost a call, and what calls notice of a tenant that comes or goes.
 
-Two Kamailios as `sbcctl apply` renders them, one with a single tenant and one with ten thousand,
-take turns at one rate, with calls of that tenant from Teams to a PBX and from the PBX to Teams.
-The processor time of all their processes is what the kernel counts; both pass the SDP on as it is
+Kamailios as `sbcctl apply` renders them, one with a single tenant and others with up to ten
+thousand more, take turns at one rate, with calls of that tenant both ways between Teams and a PBX.
+The processor time of all their processes is what the kernel counts; all pass the SDP on as it is
 (bench/lean.py). Then a tenant is added, changed and removed by applies, again and again, while
 calls go on through the Kamailio that is applied, with RTPEngine. Engines: those of Debian 13.
 
@@ -28,13 +28,23 @@ import variants
 sys.path.insert(0, str(machine.CHECKOUT / "tests"))
 sys.path.insert(0, str(Path(__file__).parent / "many"))
 import certs
+import chart
 import lanes
+import marked
 import provider
 
+PLOT = Path(__file__).parent / "tenants.svg"
 TENANT = "load"
 """The tenant whose calls these are."""
-FULL = {"rounds": 5, "rate": 100, "seconds": 8.0, "tenants": 10_000, "turns": 5}
-QUICK = {"rounds": 1, "rate": 20, "seconds": 1.0, "tenants": 100, "turns": 1}
+FULL = {
+    "rounds": 3,
+    "rate": 100,
+    "seconds": 6.0,
+    "sizes": (100, 1000, 10_000),
+    "turns": 5,
+    "interval": 5,
+}
+QUICK = {"rounds": 1, "rate": 20, "seconds": 1.0, "sizes": (100,), "turns": 1, "interval": 60}
 SITE = """\
 version: 1
 site: load
@@ -43,6 +53,7 @@ teams:
   fqdn: sbc.example.com
   networks: [198.51.100.0/24]
   trusted_roots: {folder}/ca.pem
+  options_interval: {interval}
 certificate:
   files: {{chain: {folder}/sbc.chain, key: {folder}/sbc.key}}
 trunks:
@@ -50,10 +61,8 @@ trunks:
 engines: {{{memory}accept_risk: kamailio before 6.0 can be crashed by concurrent TLS handshakes}}
 tenants: {{include: tenants.jsonl}}
 """
-VARIANTS = (
-    variants.Variant("one", "192.0.2.13", "203.0.113.13", has_media=False),
-    variants.Variant("many", "192.0.2.14", "203.0.113.14", has_media=False),
-)
+ONE = variants.Variant("one", "192.0.2.13", "203.0.113.13", has_media=False)
+PHASES = {"control": "Before", "applies": "Meanwhile"}
 APPLIED = variants.VARIANTS[-1]
 
 
@@ -61,6 +70,8 @@ class Machine(lean.Machine):
     """The machine of the load with tenants on it."""
 
     memory = ""
+    interval = 60
+    pairs = (ONE, APPLIED)
 
     def write_site(self, *changes: tuple[str, str]) -> None:
         assert not changes
@@ -73,7 +84,7 @@ class Machine(lean.Machine):
 
     def write_tenants(self, count: int, *, moved: int | None = None) -> None:
         """The tenant with calls, so many others, and numbers of one of these elsewhere."""
-        text = SITE.format(folder=self.folder, memory=self.memory)
+        text = SITE.format(folder=self.folder, memory=self.memory, interval=self.interval)
         (self.folder / "site.yaml").write_text(text)
         with (self.folder / "tenants.jsonl").open("w") as lines:
             lines.write(provider.line(TENANT, [lean.CALLS_TEAMS]))
@@ -89,10 +100,13 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small and short, for a test")
     parser.add_argument("--root", default=lean.LANE, help="engines: host, debian12, debian13")
     parser.add_argument("--json", type=Path, metavar="FILE", help="raw figures go there")
-    parser.add_argument("--rounds", type=int, help="turns of each (5)")
+    parser.add_argument("--rounds", type=int, help="turns of each (3)")
     parser.add_argument("--rate", type=float, help="calls a second (100)")
-    parser.add_argument("--seconds", type=float, help="of each turn (8)")
-    parser.add_argument("--tenants", type=int, help="how many are very many (10,000)")
+    parser.add_argument("--seconds", type=float, help="of each turn (6)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="an SVG goes there")
+    parser.add_argument("--write", action="store_true", help="write bench/README.md and plot")
+    parser.add_argument("--sizes", type=int, nargs="+", help="tenants (100 1000 10000)")
+    parser.add_argument("--interval", type=int, help="seconds between OPTIONS (5)")
     parser.add_argument("--turns", type=int, help="tenants added, changed and removed (5)")
     given = parser.parse_args()
     for name, value in (QUICK if given.quick else FULL).items():
@@ -111,6 +125,18 @@ def plan_of(given: argparse.Namespace, variant: variants.Variant, *sources: str)
         "talking": dict.fromkeys(sources, 0),
         "fqdn": f"{TENANT}.sbc.example.com",
     }
+
+
+def many(size: int, place: int) -> variants.Variant:
+    """The Kamailio with so many tenants more."""
+    ends = (f"192.0.2.{40 + place}", f"203.0.113.{40 + place}")
+    return variants.Variant(str(size), *ends, has_media=False)
+
+
+def fit(made: Machine, size: int) -> None:
+    """Write a site of so many tenants more, with the memory it needs."""
+    made.memory = "private_memory: 64, " if size > 1000 else ""
+    made.write_tenants(size)
 
 
 def apply(made: Machine) -> dict:
@@ -132,19 +158,23 @@ def change(made: Machine, given: argparse.Namespace) -> dict:
     slower = argparse.Namespace(**{**vars(given), "rate": given.rate / 4})
     driver = machine.Driver(made, plan_of(slower, APPLIED, *lean.SOURCES))
     driver.order("fill")
+    # As long as it has not asked again: its OPTIONS found nobody meanwhile (lean.turn).
+    driver.order("phase settle")
+    time.sleep(lean.AGAIN if given.interval < lean.AGAIN else given.seconds)
     driver.order("phase control")
     time.sleep(given.seconds)
     driver.order("phase applies")
+    size = given.sizes[-1]
     taken: dict[str, list[float]] = {"added": [], "changed": [], "removed": []}
     for _ in range(given.turns):
         for what, count, moved in (
-            ("added", given.tenants + 1, None),
-            ("changed", given.tenants + 1, given.tenants // 2),
-            ("removed", given.tenants, given.tenants // 2),
+            ("added", size + 1, None),
+            ("changed", size + 1, size // 2),
+            ("removed", size, size // 2),
         ):
             made.write_tenants(count, moved=moved)
             taken[what].append(apply(made)["seconds"])
-        made.write_tenants(given.tenants)
+        made.write_tenants(size)
         apply(made)
     driver.order("end")
     driver.process.wait(timeout=10)
@@ -154,52 +184,74 @@ def change(made: Machine, given: argparse.Namespace) -> dict:
 
 def run(given: argparse.Namespace, folder: Path) -> dict:
     """The whole run; returns everything that was found."""
-    with Machine(folder, lanes.root(given.root)) as made:
+    given.sizes = sorted(given.sizes)
+    sizes = {many(size, place): size for place, size in enumerate(given.sizes)}
+    made = Machine(folder, lanes.root(given.root))
+    made.pairs, made.interval = (*Machine.pairs, *sizes), given.interval
+    with made:
         warmed = machine.Driver(made, plan_of(given, APPLIED, "teams"))
         apply(made)
-        start(made, VARIANTS[0])
-        made.memory = "private_memory: 64, " if given.tenants > 1000 else ""
-        made.write_tenants(given.tenants)
-        apply(made)
-        start(made, VARIANTS[1])
+        start(made, ONE)
+        for variant, size in sizes.items():
+            fit(made, size)
+            apply(made)
+            start(made, variant)
         warmed.order("end")
         warmed.process.wait(timeout=10)
-        told: dict = {"turns": [], "rate": given.rate, "tenants": given.tenants}
+        told: dict = {"turns": [], "rate": given.rate, "sizes": given.sizes}
         for number in range(given.rounds):
             print(f"  round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
             for source in lean.SOURCES:
-                for each in VARIANTS:
+                for each in (ONE, *sizes):
                     plan = plan_of(given, each, source)
                     told["turns"].append(lean.turn(made, each, source, given, plan))
         told["complaints"] = {
-            each.name: said[:3] for each in VARIANTS if (said := variants.complaints(made, each))
+            each.name: said[:3]
+            for each in (ONE, *sizes)
+            if (said := variants.complaints(made, each))
         }
-        return {**told, "change": change(made, given)}
+        found = {**told, "change": change(made, given)}
+    if given.plot:
+        given.plot.write_text(plot(found))
+    if given.write and not faults(found):
+        PLOT.write_text(plot(found))
+        told = f"{marked.facts(given.root)}; {given.rounds} rounds of {given.seconds:g} s."
+        marked.put("tenants", f"{told}\n\n{table(found)}\n![a call]({PLOT.name})")
+    return found
 
 
 def table(found: dict) -> str:
-    """A call with one tenant and with many, then the applies and what calls noticed of them."""
-    lines = [f"  {found['rate']:g} calls a second"]
-    lines.append(f"  {'':<28}{'one':>10}{found['tenants']:>10,}{'ratio':>8}  lowest to highest")
+    """Rows of markdown: a call by tenants, then the applies and what calls noticed of them."""
+    names = [ONE.name, *map(str, found["sizes"])]
+    heads = ("", "one tenant", *(f"{size:,} more" for size in found["sizes"]), "ratio", "spread")
+    rows = [heads, ("---",) * len(heads)]
     for source, words in lean.SOURCES.items():
-        one, many = (lean.costs(found, each.name, source) for each in VARIANTS)
-        ratios = [mine / theirs for theirs, mine in zip(one, many, strict=True) if theirs]
-        lines.append(
-            f"  {words:<28}{statistics.median(one):>7.0f} us{statistics.median(many):>7.0f} us"
-            f"{statistics.median(ratios or [0]):>8.2f}  {min(ratios, default=0):.2f} to"
-            f" {max(ratios, default=0):.2f}"
-        )
+        costs = [lean.costs(found, name, source) for name in names]
+        ratios = [mine / one for one, mine in zip(costs[0], costs[-1], strict=True) if one]
+        middle = (f"{statistics.median(each) / 1000:.2f} ms" for each in costs)
+        spread = f"{min(ratios, default=0):.2f} to {max(ratios, default=0):.2f}"
+        rows.append((words, *middle, f"{statistics.median(ratios or [0]):.2f}", spread))
+    rows += [(), ("a tenant, while calls go on", "median", "at most"), ("---",) * 3]
     for what, seconds in found["change"]["seconds"].items():
-        lines.append(
-            f"  a tenant {what}: {statistics.median(seconds):.2f} s, {max(seconds):.2f} s at most"
-        )
+        rows.append((what, f"{statistics.median(seconds):.2f} s", f"{max(seconds):.2f} s"))
+    lines = [f"| {' | '.join(row)} |" if row else "" for row in rows]
     for name, phase in found["change"]["phases"].items():
         counts = phase["counts"]
-        lines.append(
-            f"  {name}: {counts.get('dialled', 0)} calls, {counts.get('failed', 0)} failed,"
-            f" {counts.get('in_dialog', 0)} requests in them, {counts.get('lost', 0)} lost"
-        )
-    return "\n".join(lines)
+        failed = counts.get("failed", 0) + counts.get("lost", 0)
+        lines += ["", f"{PHASES[name]}: {counts.get('dialled', 0):,} calls, {failed} failed."]
+    return "\n".join(lines) + "\n"
+
+
+def plot(found: dict) -> str:
+    """Processor time of a call over the number of tenants, as SVG."""
+    sizes = {ONE.name: 1, **{str(size): size + 1 for size in found["sizes"]}}
+
+    def line(source: str) -> list[tuple[float, float]]:
+        costs = {size: lean.costs(found, name, source) for name, size in sizes.items()}
+        return [(size, statistics.median(each)) for size, each in costs.items()]
+
+    told = {words: line(source) for source, words in lean.SOURCES.items()}
+    return chart.draw({"microseconds of a call in Kamailio": told}, "tenants")
 
 
 def faults(found: dict) -> list[str]:

@@ -6,20 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT = 360, 300
-LEFT, RIGHT, TOP, BOTTOM = 50, 18, 34, 74
-COLOURS = ("#1b6ca8", "#c1440e", "#2f7d32", "#6a4c93")
+WIDTH, HEIGHT = 360, 315
+LEFT, RIGHT, TOP, BOTTOM = 50, 18, 34, 89
+ABREAST = 3
+COLOURS = ("#1b6ca8", "#c1440e", "#2f7d32", "#6a4c93", "#b8860b", "#555555")
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def draw(panels: Mapping[str, Lines], across: str = "trunks") -> str:
-    """Panels side by side, each with its title; every line holds (how many, value above 0)."""
+    """Panels, three abreast, each with its title; every line holds (how many, value above 0)."""
+    places = [(WIDTH * (n % ABREAST), HEIGHT * (n // ABREAST)) for n in range(len(panels))]
     body = "".join(
-        f'<g transform="translate({WIDTH * place} 0)">{_panel(title, lines, across)}</g>\n'
-        for place, (title, lines) in enumerate(panels.items())
+        f'<g transform="translate({left} {top})">{_panel(title, lines, across)}</g>\n'
+        for (left, top), (title, lines) in zip(places, panels.items(), strict=True)
     )
-    size = f'width="{WIDTH * len(panels)}" height="{HEIGHT}"'
-    box = f'viewBox="0 0 {WIDTH * len(panels)} {HEIGHT}"'
+    wide, high = max(left for left, _ in places) + WIDTH, places[-1][1] + HEIGHT
+    size = f'width="{wide}" height="{high}"'
+    box = f'viewBox="0 0 {wide} {high}"'
     style = 'font-family="sans-serif" font-size="11" fill="#333"'
     ground = '<rect width="100%" height="100%" fill="#fff"/>\n'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {style}>\n{ground}{body}</svg>\n'
@@ -50,7 +53,7 @@ def _panel(title: str, lines: Lines, what: str) -> str:
             for x, y in line
         ]
         row, column = divmod(place, 2)
-        left, low = LEFT + 150 * column, HEIGHT - 26 + 15 * row
+        left, low = LEFT + 150 * column, HEIGHT - 41 + 15 * row
         parts.append(f'<rect x="{left}" y="{low - 8}" width="9" height="9" fill="{colour}"/>\n')
         parts.append(_label(left + 14, low, "start", name))
     return "".join(parts)

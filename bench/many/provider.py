@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 import ground
@@ -50,13 +51,13 @@ class Provider(ground.Ground):
             numbers = ["-".join(ends)]
         return line(f"t{tenant}", numbers)
 
-    def write(self, count: int, *, moved: int | None = None) -> None:
-        """Write a site of so many tenants; one of them may have other numbers than before."""
+    def write(self, count: int, *, moved: Container[int] = ()) -> None:
+        """Write a site of so many tenants; some of them may have other numbers than before."""
         self.write_site(("engines: {", f"engines: {{{self.memory}"))
         with (self.folder / "site.yaml").open("a") as site:
             site.write("tenants: {include: tenants.jsonl}\n")
         with (self.folder / "tenants.jsonl").open("w") as lines:
-            lines.writelines(self.line(n, FAR * (n == moved)) for n in range(count))
+            lines.writelines(self.line(n, FAR * (n in moved)) for n in range(count))
 
     def fit(self, count: int) -> None:
         """Give Kamailio the memory that `validate` says such a site needs, and write it."""
