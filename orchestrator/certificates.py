@@ -5,8 +5,10 @@ Nothing is changed and no CA is asked; when a CA wants a certificate renewed is 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -82,6 +84,8 @@ class Seen:
         decision: What is to do; None where files are the source.
         next_step: The same in words.
         broken: Names of pairs that cannot be read.
+        own: Of each tenant with a trunk of its own the pair in use, the first to end first.
+        wire: Serial of what its listener shows, hex, by its name; empty when none could be seen.
     """
 
     fqdn: str
@@ -92,12 +96,17 @@ class Seen:
     decision: renewal.Decision | None
     next_step: str
     broken: tuple[str, ...] = ()
+    own: tuple[Held, ...] = ()
+    wire: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
         """Whether what is to serve can, is on the wire, and waits for nothing."""
         used = self.held[0] if self.held and self.held[0].in_use else None
         if used is None or used.faults or used.serial != self.served:
+            return False
+        wire, fit = self.wire, {each.name: each.serial for each in self.own if not each.faults}
+        if wire != fit:
             return False
         return self.decision is None or self.decision.do is renewal.Do.NOTHING
 
@@ -118,7 +127,10 @@ def look(machine: observe.Machine, now: dt.datetime) -> Seen:
         except ValueError:
             broken.append(name)
     held.sort(key=lambda each: (each.in_use, each.begin), reverse=True)
-    served, silence = _wire(found)
+    listener = wanted.teams_listener(found.stored.generation)
+    served, silence = _wire(*listener)
+    listeners = {each[2]: each for each in wanted.own_listeners(found.stored.generation)}
+    own, spoiled = _own(machine, tuple(listeners), now)
     used = held[0] if held and held[0].in_use else None
     decision = None
     if site.certificate.acme is not None:
@@ -137,8 +149,26 @@ def look(machine: observe.Machine, now: dt.datetime) -> Seen:
         silence=silence,
         decision=decision,
         next_step=_next(decision, used, now),
-        broken=tuple(broken),
+        broken=(*broken, *spoiled),
+        own=own,
+        wire={name: _wire(*listeners[name])[0] for name in listeners},
     )
+
+
+def _own(
+    machine: observe.Machine, names: tuple[str, ...], now: dt.datetime
+) -> tuple[tuple[Held, ...], tuple[str, ...]]:
+    """What serves for tenants with a trunk of their own, called as there; and what is spoiled."""
+    used = machine.store.certificate()
+    there = machine.store.own_certificates(used) if used else {}
+    held, broken = [], []
+    for name in names:
+        try:
+            found = _held(machine, name, there.get(name), (name,), now)
+            held.append(dataclasses.replace(found, in_use=True))
+        except ValueError:
+            broken.append(name)
+    return tuple(sorted(held, key=lambda each: each.end)), tuple(broken)
 
 
 def _held(
@@ -181,8 +211,7 @@ def _link(each: x509.Certificate) -> Link:
     )
 
 
-def _wire(found: renew.Applied) -> tuple[str, str]:
-    address, port, name = wanted.teams_listener(found.stored.generation)
+def _wire(address: str, port: int, name: str) -> tuple[str, str]:
     try:
         return f"{certificate.served(address, port, name=name).serial:x}", ""
     except errors.EngineError as silent:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator import errors, holding, plan, proof
+from orchestrator import errors, holding, own_pairs, plan, proof
 from orchestrator.engines import (
     certbot,
     certificate,
@@ -21,7 +22,7 @@ from orchestrator.engines import (
     rtpengine,
     supervisor,
 )
-from orchestrator.host import access, notes, process, store
+from orchestrator.host import access, notes, pairs, process, store
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks, views, wanted
 from orchestrator.site import model
@@ -144,9 +145,14 @@ def _see_kamailio(
         held = kamailio.destinations(machine.rpc) if ours else None
         differing = tuple(_differing(generation, holds, frozenset(loaded))) if ours else ()
         rows = tuple(sorted(holds.counts.items())) if ours else ()
-        served = _served(generation) if ours else None
+        served = _served(*wanted.teams_listener(generation)) if ours else None
+        listeners = wanted.own_listeners(generation) if ours else ()
+        served_own = tuple((each[2], _served(*each)) for each in listeners)
         tls = generation.file(wanted.TLS_CONFIG)
-        if plan.is_stale(certificate_seen, served) or (tls.path, tls.digest) not in loaded:
+        if (
+            plan.is_stale(certificate_seen, served, served_own)
+            or (tls.path, tls.digest) not in loaded
+        ):
             memory = kamailio_load.shared_memory(machine.rpc)
     except errors.EngineSilent:
         return plan.KamailioSeen(version=facts.kamailio, running=True, command=status.command)
@@ -160,6 +166,7 @@ def _see_kamailio(
         destinations=None if held is None else tuple((held.set_id, held.uri) for held in held),
         differing=differing,
         served=served,
+        served_own=served_own,
         rows=rows,
         memory=memory,
     )
@@ -191,8 +198,7 @@ def _see_rtpengine(machine: Machine) -> plan.RtpengineSeen:
     )
 
 
-def _served(generation: generations.Generation) -> int | None:
-    address, port, name = wanted.teams_listener(generation)
+def _served(address: str, port: int, name: str) -> int | None:
     try:
         return certificate.served(address, port, name=name).serial
     except errors.EngineError:
@@ -204,10 +210,11 @@ def _served(generation: generations.Generation) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A certificate that could be installed: chain and key as PEM."""
+    """A certificate that could be installed: chain and key as PEM, and those of tenants."""
 
     chain: bytes
     key: bytes
+    own: Mapping[str, pairs.Pair] = field(default_factory=dict)
 
 
 def see_certificate(
@@ -236,15 +243,31 @@ def see_certificate(
     else:
         offer, foreign = _lineage(machine, site, now)
         faults += foreign
-    if offer is not None and held == (offer.chain, offer.key):
-        offer = None
+    held_own = machine.store.own_certificates(name) if name else {}
+    own = own_pairs.read_offered(site, held_own, now, known_roots())
+    if offer is None and held is not None and not faults:
+        offer = Offer(*held)
+    if offer is not None:
+        same = held == (offer.chain, offer.key) and held_own == own
+        offer = None if same else Offer(offer.chain, offer.key, own)
     seen = plan.CertificateSeen(
         source="files" if source_files else "acme",
         installed=installed,
         faults=faults,
         offered=certificate.read_pair(offer.chain) if offer else None,
+        own=_pairs(held_own),
+        changed=tuple(fqdn for fqdn, pair in own.items() if held_own.get(fqdn) != pair),
     )
     return seen, offer
+
+
+def _pairs(own: Mapping[str, pairs.Pair]) -> tuple[tuple[str, plan.Pair], ...]:
+    found = []
+    for fqdn, (chain, _) in own.items():
+        # One that somebody spoiled is as if it were gone: another one is due.
+        with suppress(ValueError):
+            found.append((fqdn, certificate.read_pair(chain)))
+    return tuple(found)
 
 
 def find_faults(site: model.Site, offer: Offer, now: dt.datetime) -> tuple[str, ...]:
@@ -267,7 +290,8 @@ def see_installed_certificate(machine: Machine) -> plan.CertificateSeen:
     name = machine.store.certificate()
     held = machine.store.read_certificate(name) if name else None
     installed = certificate.read_pair(held[0]) if held else None
-    return plan.CertificateSeen(source="files", installed=installed)
+    own = machine.store.own_certificates(name) if name else {}
+    return plan.CertificateSeen(source="files", installed=installed, own=_pairs(own))
 
 
 def _lineage(
@@ -295,7 +319,8 @@ def _offered_files(site: model.Site, files: model.CertificateFiles, now: dt.date
                 f"cannot read {path}, named by certificate.files.{key}: {error.strerror}",
                 hint="the path must be absolute and readable by the user who runs sbcctl",
             ) from error
-    offer = Offer(*contents)
+    chain, private = contents
+    offer = Offer(chain, private)
     faults = find_faults(site, offer, now)
     if faults:
         raise errors.SiteError(

@@ -28,10 +28,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from orchestrator import errors
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
-from orchestrator.site import model
 
 TLS_RELOAD_IS_SAFE_FROM = (6, 0, 0)
 """Kamailio before this crashes when TLS is reloaded or under concurrent handshakes."""
@@ -64,12 +62,16 @@ class CertificateSeen:
         faults: Why the installed one cannot serve; empty when it can.
         offered: A proven pair that waits to be installed: files of site.yaml that changed, or
             one that certbot obtained before.
+        own: The ones of tenants with a trunk of their own in use on disk, by name at Microsoft.
+        changed: Names of tenants whose files hold another one than that.
     """
 
     source: Literal["acme", "files"]
     installed: Pair | None
     faults: tuple[str, ...] = ()
     offered: Pair | None = None
+    own: tuple[tuple[str, Pair], ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class KamailioSeen:
         differing: Paths of tables and addresses of which it holds something else than what it
             was made to read, sorted.
         served: Serial of the certificate it presents on the wire, None when it could not be seen.
+        served_own: The same for each tenant with a trunk of its own, by name at Microsoft.
         rows: How many rows each of its tables has, sorted; empty where nobody counted.
         memory: Its shared memory, where TLS is to be read again; else None.
     """
@@ -119,6 +122,7 @@ class KamailioSeen:
     destinations: tuple[tuple[int, str], ...] | None = ()
     differing: tuple[str, ...] = ()
     served: int | None = None
+    served_own: tuple[tuple[str, int | None], ...] = ()
     rows: tuple[tuple[str, int], ...] = ()
     memory: Memory | None = None
 
@@ -230,7 +234,6 @@ end of the pool every handshake is refused (engines2.md 3)."""
 _NO_MEDIA_COST = "; new calls get 503 for some seconds"
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
-
 NO_CALL = "no call is on it now"
 """What a restart of RTPEngine costs then, to begin with."""
 
@@ -248,31 +251,12 @@ def make_plan(generation: generations.Generation, observed: Observed) -> Plan:
     )
 
 
-def find_refusals(site: model.Site, kamailio: tuple[int, int, int]) -> tuple[errors.Problem, ...]:
-    """What must not be done with this Kamailio; nothing means go on.
-
-    A Teams listener on Kamailio < 6.0 can be crashed by anybody who reaches it; the operator may
-    accept that in words.
-    """
-    if kamailio >= TLS_RELOAD_IS_SAFE_FROM or site.engines.accept_risk == model.OLD_KAMAILIO_RISK:
-        return ()
-    version = ".".join(map(str, kamailio))
-    return (
-        errors.Problem(
-            id="unsafe-kamailio",
-            message=f"Kamailio {version} is not safe as a TLS edge: concurrent handshakes crash"
-            " it, and every call with it; Debian 13 has 6.0",
-            path=("engines", "accept_risk"),
-            hint=f"use Debian 13, or accept it in site.yaml:"
-            f" engines: {{accept_risk: {model.OLD_KAMAILIO_RISK}}}",
-        ),
-    )
-
-
 def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
     if seen.offered is not None:
         if seen.installed is None:
             reason = "there is none yet"
+        elif seen.changed and seen.offered == seen.installed:
+            reason = f"files of tenants hold other ones: {', '.join(seen.changed[:3])}"
         elif seen.source == "files":
             reason = "the files named in site.yaml hold another one"
         else:
@@ -293,14 +277,11 @@ def _file_steps(generation: generations.Generation, observed: Observed) -> tuple
     elif observed.drifted:
         steps.append(Step(Kind.COMMIT, _edited(observed).removeprefix("; ")))
     if observed.units is not None:
-        units = tuple((path, generation.file(path).digest) for path in _units())
+        paths = (wanted.KAMAILIO_UNIT, wanted.RTPENGINE_UNIT)
+        units = tuple((path, generation.file(path).digest) for path in paths)
         if tuple(sorted(observed.units)) != units:
             steps.append(Step(Kind.INSTALL_UNITS, "the systemd units are not the rendered ones"))
     return tuple(steps)
-
-
-def _units() -> tuple[str, ...]:
-    return (wanted.KAMAILIO_UNIT, wanted.RTPENGINE_UNIT)
 
 
 def _edited(observed: Observed) -> str:
@@ -331,7 +312,7 @@ def _kamailio_steps(
     seen = observed.kamailio
     if not seen.running:
         return (Step(Kind.START_KAMAILIO, "it does not run"),)
-    stale = new_certificate or is_stale(observed.certificate, seen.served)
+    stale = new_certificate or is_stale(observed.certificate, seen.served, seen.served_own)
     reason = _restart_reason(generation, seen)
     reloads = _reload_steps(generation, seen, stale_certificate=stale)
     if not reason and any(step.kind is Kind.RELOAD_TLS for step in reloads):
@@ -341,10 +322,14 @@ def _kamailio_steps(
     return reloads
 
 
-def is_stale(certificate: CertificateSeen, served: int | None) -> bool:
-    """Whether Kamailio, which shows the certificate with this serial, must read another one."""
-    installed = certificate.installed
-    return bool(certificate.offered) or (installed is not None and served != installed.serial)
+def is_stale(
+    seen: CertificateSeen, served: int | None, served_own: tuple[tuple[str, int | None], ...] = ()
+) -> bool:
+    """Whether Kamailio, which shows certificates with these serials, must read other ones."""
+    own = {name: pair.serial for name, pair in seen.own}
+    if seen.offered or any(own.get(name) != serial for name, serial in served_own):
+        return True
+    return seen.installed is not None and served != seen.installed.serial
 
 
 def _restart_reason(generation: generations.Generation, seen: KamailioSeen) -> str:

@@ -38,7 +38,7 @@ class Reached:
     """One address and whether Kamailio reaches it.
 
     Attributes:
-        party: ``teams`` or the name of the trunk.
+        party: ``teams``, the name of the trunk, or that at Microsoft of a tenant with its own.
         uri: The address.
         condition: active, inactive, trying or disabled; unknown when Kamailio does not tell.
     """
@@ -139,11 +139,12 @@ def _drift(stored: store.Stored, observed: plan.Observed) -> tuple[plan.Step, ..
 
 def _reached(machine: observe.Machine, generation: generations.Generation) -> tuple[Reached, ...]:
     try:
-        held = {each.uri: each.condition for each in kamailio.destinations(machine.rpc)}
+        destinations = kamailio.destinations(machine.rpc)
     except errors.EngineError:
-        held = {}
+        destinations = ()
+    held = {(each.set_id, each.uri): each.condition for each in destinations}
     return tuple(
-        Reached(probe.party, probe.uri, held.get(probe.uri, "unknown"))
+        Reached(probe.party, probe.uri, held.get((probe.set_id, probe.uri), "unknown"))
         for probe in wanted.probes(generation)
     )
 
@@ -193,15 +194,24 @@ def _certificate(observed: plan.Observed, now: dt.datetime) -> list[str]:
     held = observed.certificate.installed
     if held is None:
         return ["no certificate is installed"]
+    answering, served = observed.kamailio.answering, observed.kamailio.served
+    found = _of_one("the certificate", held, served if answering else None, now)
+    shown = dict(observed.kamailio.served_own) if answering else {}
+    for fqdn, own in observed.certificate.own:
+        found += _of_one(f"the certificate of {fqdn}", own, shown.get(fqdn), now)
+    return found
+
+
+def _of_one(called: str, held: plan.Pair, served: int | None, now: dt.datetime) -> list[str]:
     if now >= held.not_after:
-        return [f"the certificate ended on {held.not_after:%Y-%m-%d %H:%M}Z: Teams refuses it"]
+        return [f"{called} ended on {held.not_after:%Y-%m-%d %H:%M}Z: Teams refuses it"]
     found = []
     if (held.not_after - now) * 3 < held.not_after - held.not_before:
         days = (held.not_after - now).days
-        found.append(f"the certificate ends in {days} days ({held.not_after:%Y-%m-%d}); renew it")
-    served = observed.kamailio.served
-    if observed.kamailio.answering and served is not None and served != held.serial:
-        found.append(f"another certificate is served (serial {served:x}) than the one on disk")
+        found.append(f"{called} ends in {days} days ({held.not_after:%Y-%m-%d}); renew it")
+    if served is not None and served != held.serial:
+        another = called.replace("the", "another", 1)
+        found.append(f"{another} is served (serial {served:x}) than the one on disk")
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import plan
+from orchestrator.apply import check
 from orchestrator.plan import Kind
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks, views, wanted
@@ -295,12 +296,12 @@ def test_the_risk_of_an_old_kamailio_is_accepted_in_words_or_not_at_all():
     """The hint is the very line that makes it pass."""
     text = EXAMPLE.read_text().partition("engines:")[0].encode()
     site = load.load_site(text, "site.yaml")
-    (problem,) = plan.find_refusals(site, (5, 6, 3))
+    (problem,) = check.find_refusals(site, (5, 6, 3))
     line = problem.hint.partition("site.yaml: ")[2]
     accepted = load.load_site(text + f"\n{line}\n".encode(), "site.yaml")
     assert accepted.engines.accept_risk == model.OLD_KAMAILIO_RISK
-    assert plan.find_refusals(accepted, (5, 6, 3)) == ()
-    assert plan.find_refusals(site, (6, 0, 0)) == ()
+    assert check.find_refusals(accepted, (5, 6, 3)) == ()
+    assert check.find_refusals(site, (6, 0, 0)) == ()
 
 
 def test_what_is_asked_of_the_engines_is_read_from_the_files():

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Iterator
 
+import certs
 import ground
 import lanes
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from orchestrator import proof
 from orchestrator.engines import kamailio, kamailio_rpc
 from orchestrator.render import tables
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow(15)]
+
+_BIG, _PROVIDER = ("sbc.big.example", "203.0.113.11"), ("sbc.example.com", "203.0.113.10")
+_ASKS = "198.51.100.81"
 
 
 class Provider(ground.Ground):
@@ -122,3 +131,113 @@ def test_a_restart_comes_back_with_all_of_them(machine):
     assert machine.steps() == ["start-kamailio"]
     assert machine.held("tenant") == fqdns("a", "b", "c", "d")
     assert machine.held("number") == numbers("a", "b", "c", "d")
+
+
+# -- a trunk of its own -------------------------------------------------------------------------
+
+
+def write_both(machine: Provider, name: str, *names: str, number: int) -> None:
+    """A pair that the fake Microsoft takes of who dials it as well."""
+    usage = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+    key = certs.rsa_key(number)
+    chain = machine.ca.leaf(*names, key=key, usage=usage) + machine.ca.pem
+    (machine.folder / f"{name}.chain").write_bytes(chain)
+    (machine.folder / f"{name}.key").write_bytes(certs.pem_key(key))
+
+
+def say_big(machine: Provider) -> None:
+    """A customer under the provider's wildcard, and one with a certificate of its own."""
+    machine.say("a")
+    files = {"chain": f"{machine.folder}/big.chain", "key": f"{machine.folder}/big.key"}
+    big = {"fqdn": _BIG[0], "address": _BIG[1], "certificate": {"files": files}}
+    text = (machine.folder / "site.yaml").read_text()
+    said = json.dumps({**big, "numbers": ["+4870"]})
+    (machine.folder / "site.yaml").write_text(
+        text.replace("tenants: {", f'tenants: {{"big": {said}, ')
+    )
+
+
+def shown_at(machine: Provider, address: str) -> x509.Certificate:
+    """What the listener there shows who names nobody (no SNI)."""
+    words = f"import ssl; print(ssl.get_server_certificate(({address!r}, 5061)))"
+    ran = machine.run(sys.executable, "-W", "ignore", "-c", words)
+    return x509.load_pem_x509_certificate(ran.stdout.encode())
+
+
+def call(machine: Provider, number: str) -> None:
+    """A call from the office to a customer's user, there and back."""
+    caller = (sys.executable, "tests/fakes/caller.py")
+    dialog = str(machine.folder / "dialog")
+    assert machine.run(*caller, "call", number, dialog).stdout.split()[:1] == ["200"]
+    assert machine.run(*caller, "bye", dialog).stdout.split()[:1] == ["200"]
+
+
+def serial_in_call(machine: Provider, number: str) -> int:
+    """The serial of the certificate that Microsoft sees in a call of that customer's."""
+    call(machine, number)
+    lines = (machine.folder / "shown").read_text().splitlines()
+    last = next(line for line in reversed(lines) if line.startswith("INVITE "))
+    return int(last.split()[2], 16)
+
+
+@pytest.fixture
+def asking(machine) -> Provider:
+    """Microsoft is where certificates are asked for; the machine has an address more."""
+    write_both(machine, "sbc", "sbc.example.com", "*.sbc.example.com", number=2)
+    write_both(machine, "big", _BIG[0], number=3)
+    machine.write_pair(_ASKS, "sip.pstnhub.microsoft.com", number=1)
+    (machine.folder / f"{_ASKS}.asks").touch()
+    machine.run("ip", "addr", "add", f"{_BIG[1]}/32", "dev", "lo")
+    machine.set_names({**ground.NAMES, "sip.pstnhub.microsoft.com": _ASKS, _BIG[0]: _BIG[1]})
+    script = (sys.executable, "tests/fakes/peers.py", str(machine.folder))
+    peers = machine.start(*script, "198.51.100.53", _ASKS, "--")
+    assert peers.stdout
+    assert peers.stdout.readline() == b"ready\n"
+    say_big(machine)
+    machine.apply()
+    return machine
+
+
+def test_a_customer_has_a_trunk_of_its_own(asking, lane):
+    """Its own certificate is shown to who dials it and to whom it dials, and nobody else's is."""
+    for name, address in (_BIG, _PROVIDER):
+        assert name in proof.names_in(shown_at(asking, address))
+        call_of = {"source": "198.51.100.11", "port": 0, "target": address, "name": name}
+        with_tls = {"chain": "", "key": "", "ciphers": "", "versions": ["TLSv1_2", "TLSv1_3"]}
+        words = json.dumps({**call_of, **with_tls})
+        told = json.loads(asking.run(sys.executable, "tests/fakes/dialler.py", words).stdout)
+        assert (told["status"], told["contact"]) == (
+            200,
+            f"Contact: <sip:{name}:5061;transport=tls>",
+        )
+
+    for number in ("+4870", "+48097", "+4870"):
+        call(asking, number)
+    seen = (asking.folder / "shown").read_text().splitlines()
+    own, shared = _BIG[0], "*.sbc.example.com,sbc.example.com"
+    pairs = {(own, own), (shared, "a.sbc.example.com"), (shared, "sbc.example.com")}
+    told = [line.partition("> ")[0].split(maxsplit=3) for line in seen]
+    named = {(each[1], re.sub(".*[:@](.*):5061.*", r"\1", each[3])) for each in told if each[3:]}
+    assert named == pairs
+    for method in ("INVITE", "ACK", "BYE", "OPTIONS"):
+        assert {each[1] for each in told if each[0] == method} == {own, shared}, method
+
+    # Another pair serves without a restart, where TLS can be read again.
+    pids = [told["Pid"] for told in asking.statuses("kamailio")]
+    before = shown_at(asking, _BIG[1]).serial_number
+    write_both(asking, "big", _BIG[0], number=4)
+    old = lane != "debian13"
+    assert asking.steps() == [
+        "install-certificate",
+        "restart-kamailio" if old else "reload-tls",
+    ]
+    serial = shown_at(asking, _BIG[1]).serial_number
+    assert serial != before
+    asking.wait_until(lambda: serial_in_call(asking, "+4870") == serial)
+    assert ([told["Pid"] for told in asking.statuses("kamailio")] == pids) is not old
+    assert asking.steps() == []
+
+    # What cannot serve is refused where it is named, and nothing changes.
+    (asking.folder / "big.key").write_bytes(certs.pem_key(certs.rsa_key(5)))
+    refused = asking.apply(code=3).stderr
+    assert "big.chain of tenant big: the key does not belong to the certificate" in refused

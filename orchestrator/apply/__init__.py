@@ -82,7 +82,7 @@ def apply(
         HumanNeeded: And the way back failed as well.
     """
     facts = observe.engine_facts(machine)
-    if problems := plan.find_refusals(site, facts.kamailio):
+    if problems := check.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
     check.check_music(site, machine)
@@ -219,7 +219,7 @@ def _prepare_certificate(
             )
         left = seen.offered.not_after - _now()
         step.note(f"valid for {left.days} days" if left.days else f"valid for {left}")
-        return machine.store.install_certificate(offer.chain, offer.key)
+        return machine.store.install_certificate(offer.chain, offer.key, offer.own)
 
 
 def _stage(

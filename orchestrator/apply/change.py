@@ -104,11 +104,19 @@ class Change:
                 )
             step.note(f"{len(wanted.destinations(self._generation))} destinations")
         with self._progress.step("verify", "served certificate is the one on disk") as step:
-            step.note(f"serial {self._served_serial():x}")
+            step.note(f"serial {self._check_served():x}")
 
-    def _served_serial(self) -> int:
-        installed = observe.see_installed_certificate(self._machine).installed
-        address, port, name = wanted.teams_listener(self._generation)
+    def _check_served(self) -> int:
+        """Make sure that each listener for Teams shows its certificate; the serial of ours."""
+        seen = observe.see_installed_certificate(self._machine)
+        own = dict(seen.own)
+        for listener in wanted.own_listeners(self._generation):
+            self._served_serial(*listener, own.get(listener[2]))
+        return self._served_serial(*wanted.teams_listener(self._generation), seen.installed)
+
+    def _served_serial(
+        self, address: str, port: int, name: str, installed: plan.Pair | None
+    ) -> int:
         end = time.monotonic() + _SERVED_SECONDS
         while True:
             try:
@@ -252,9 +260,14 @@ class Change:
         return True
 
     def _digest_of_leaf(self) -> str:
-        """Of the certificate that serves from now on; TLS is read again only when there is one."""
+        """Of the certificates that serve from now on; TLS is read again only when there is one.
+
+        Those of tenants follow, and the routing looks for what a connection shows among them.
+        """
         name = self._machine.store.certificate()
         pair = self._machine.store.read_certificate(name) if name else None
         if pair is None:
             raise errors.HostError("the installed certificate is gone from the state directory")
-        return certificate.digest_of_leaf(pair[0])
+        own = self._machine.store.own_certificates(str(name))
+        held = [own[fqdn] for *_, fqdn in wanted.own_listeners(self._generation) if fqdn in own]
+        return " ".join(certificate.digest_of_leaf(chain) for chain, _ in (pair, *held))

@@ -1,16 +1,40 @@
-"""What must hold before anything is changed: addresses, ports, roots and music that are there."""
+"""What must hold before anything is changed: a safe engine, addresses, ports, roots and music."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator import errors, observe, proof
+from orchestrator import errors, observe, plan, proof
 from orchestrator.engines import kamailio, supervisor
 from orchestrator.host import access, network
 from orchestrator.render import generation as generations
 from orchestrator.render import trunks, wanted
 from orchestrator.site import model
+
+
+def find_refusals(site: model.Site, version: tuple[int, int, int]) -> tuple[errors.Problem, ...]:
+    """What must not be done with this Kamailio; nothing means go on.
+
+    A Teams listener on Kamailio < 6.0 can be crashed by anybody who reaches it; the operator may
+    accept that in words.
+    """
+    if (
+        version >= plan.TLS_RELOAD_IS_SAFE_FROM
+        or site.engines.accept_risk == model.OLD_KAMAILIO_RISK
+    ):
+        return ()
+    called = ".".join(map(str, version))
+    return (
+        errors.Problem(
+            id="unsafe-kamailio",
+            message=f"Kamailio {called} is not safe as a TLS edge: concurrent handshakes crash"
+            " it, and every call with it; Debian 13 has 6.0",
+            path=("engines", "accept_risk"),
+            hint=f"use Debian 13, or accept it in site.yaml:"
+            f" engines: {{accept_risk: {model.OLD_KAMAILIO_RISK}}}",
+        ),
+    )
 
 
 def check_roots(site: model.Site, machine: observe.Machine) -> None:
@@ -112,8 +136,8 @@ def check_sockets(machine: observe.Machine, generation: generations.Generation) 
         if address not in here:
             raise errors.NotHere(
                 f"the address {address} is not on this machine",
-                hint="see node in site.yaml: public_address, private_address, trunk_address;"
-                " this machine has " + ", ".join(sorted(here)),
+                hint="see node in site.yaml (public_address, private_address, trunk_address) and"
+                " addresses of tenants; this machine has " + ", ".join(sorted(here)),
             )
     held: frozenset[str] = frozenset()
     if machine.supervisor.status("kamailio").running:

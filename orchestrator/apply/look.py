@@ -57,7 +57,7 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
         HostError: Something is missing that the apply would need.
     """
     facts = observe.engine_facts(machine)
-    if problems := plan.find_refusals(site, facts.kamailio):
+    if problems := check.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
     check.check_music(site, machine)

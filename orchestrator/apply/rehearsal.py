@@ -11,7 +11,7 @@ import datetime as dt
 import tempfile
 from pathlib import Path
 
-from orchestrator import errors, observe, plan
+from orchestrator import errors, observe
 from orchestrator.apply import check, look, passwords, verify
 from orchestrator.engines import kamailio
 from orchestrator.host import store
@@ -39,7 +39,7 @@ def ask_engines(site: model.Site, machine: observe.Machine) -> None:
         EngineRefused: Kamailio does not take the configuration.
     """
     facts = observe.engine_facts(machine)
-    if problems := plan.find_refusals(site, facts.kamailio):
+    if problems := check.find_refusals(site, facts.kamailio):
         raise errors.SiteError(problems)
     check.check_roots(site, machine)
     check.check_music(site, machine)

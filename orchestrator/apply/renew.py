@@ -208,7 +208,9 @@ def _install(
     if not todo.steps:
         journal.clear(machine.state)
         return (), ()
-    name = machine.store.install_certificate(offer.chain, offer.key) if offer else None
+    name = None
+    if offer is not None:
+        name = machine.store.install_certificate(offer.chain, offer.key, offer.own)
     goal = transaction.Goal("cert renew", generation, stored=True, certificate=name)
     served = transaction.before(machine, goal, observed)
     warnings = transaction.run(

@@ -146,6 +146,7 @@ def _see_certificate(
         HostError: None fits.
     """
     _, _, fqdn = wanted.teams_listener(generation)
+    own = [name for *_, name in wanted.own_listeners(generation)]
     used = machine.store.certificate()
     now = dt.datetime.now(dt.UTC)
     faults: tuple[str, ...] = ("there is none",)
@@ -153,16 +154,18 @@ def _see_certificate(
         held = machine.store.read_certificate(name)
         if held is None:
             continue
+        beside = machine.store.own_certificates(name)
         found = proof.find_faults(*held, names=(fqdn,), now=now)
+        found += tuple(f"there is none for {each}" for each in own if each not in beside)
         if name == used:
             faults = found
         if found:
             continue
         pair = certificate.read_pair(held[0])
         if name == used:
-            return plan.CertificateSeen(source="files", installed=pair), None
-        installed = observe.see_installed_certificate(machine).installed
-        return plan.CertificateSeen(source="files", installed=installed, offered=pair), name
+            return observe.see_installed_certificate(machine), None
+        seen = observe.see_installed_certificate(machine)
+        return dataclasses.replace(seen, offered=pair), name
     raise errors.HostError(
         f"no certificate on disk fits that generation ({fqdn}): {'; '.join(faults)}",
         hint="apply the site.yaml it came from; that obtains one",

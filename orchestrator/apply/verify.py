@@ -4,6 +4,7 @@
    the change is undone: calls would go to somebody who is not there.
 2. Teams must answer at one of its names where it answered before the change. Before its tenant
    knows this SBC it does not, and that is a warning.
+   Nor does a tenant's own SBC, which is asked about at one name, once, when it is new.
 3. Who was not touched is asked only where Kamailio was started anew, and may be silent: a
    trunk that was down before keeps nobody from changing another one.
 4. ``allowed`` (``--allow-down``) makes silence of a party a warning.
@@ -56,10 +57,16 @@ def find_questions(
         return Questions((), frozenset())
     known = frozenset(wanted.probes(old)) if old is not None else frozenset()
     probes = wanted.probes(new)
-    touched = {probe.party for probe in probes if probe not in known} - {trunks.TEAMS}
+    own = {name for *_, name in wanted.own_listeners(new)}
+    touched = {probe.party for probe in probes if probe not in known} - own - {trunks.TEAMS}
     anew = not _STARTS.isdisjoint(todo.kinds)
+    first = {probe.party: probe for probe in reversed(probes) if probe.party in own}
     asked = tuple(
-        probe for probe in probes if anew or probe.party in touched or probe.party == trunks.TEAMS
+        probe
+        for probe in probes
+        if probe.party == trunks.TEAMS
+        or probe.party in touched
+        or (probe == first[probe.party] and probe not in known if probe.party in own else anew)
     )
     needed = touched | ({trunks.TEAMS} if teams_answered else set())
     return Questions(asked, frozenset(needed))
@@ -78,11 +85,13 @@ def teams_answers(machine: observe.Machine, old: generations.Generation | None) 
     if old is None:
         return False
     try:
-        held = {each.uri: each.condition for each in kamailio.destinations(machine.rpc)}
+        held = {
+            (each.set_id, each.uri): each.condition for each in kamailio.destinations(machine.rpc)
+        }
     except errors.EngineError:
         return False
     for probe in wanted.probes(old):
-        if probe.party == trunks.TEAMS and held.get(probe.uri) != "inactive":
+        if probe.party == trunks.TEAMS and held.get((probe.set_id, probe.uri)) != "inactive":
             try:
                 return _code(machine, old, probe) is not None
             except errors.EngineError:

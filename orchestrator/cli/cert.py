@@ -46,6 +46,7 @@ def list_all(ctx: click.Context) -> None:
     fields = {
         **_fields(seen),
         "certificates": [_held_fields(each, seen, now) for each in seen.held],
+        "own_certificates": [_own_fields(each, seen, now) for each in seen.own],
     }
     options.console().result("cert-list", _list_text(seen, now), fields, exit_code=code)
     ctx.exit(code)
@@ -201,6 +202,12 @@ def _list_text(seen: certificates.Seen, now: dt.datetime) -> str:
             f"{held.name:<12}  {_state(held, seen):<10}  {_days(held, now):>4}"
             f"  {held.end:%Y-%m-%d}  {held.key:<8}  {rest}"
         )
+    for own in seen.own:
+        state = "served" if own.serial == seen.wire.get(own.name) else "not served"
+        lines.append(
+            f"{'tenant':<12}  {state:<10}  {_days(own, now):>4}  {own.end:%Y-%m-%d}  {own.key:<8}"
+            f"  {own.chain[0].issuer}, {' '.join(own.usages)}, {' '.join(own.names)}"
+        )
     lines += _verdict(seen)
     return "\n".join(lines)
 
@@ -212,6 +219,7 @@ def _verdict(seen: certificates.Seen) -> list[str]:
     lines = [f"disk = wire: {same}{why}", f"next: {seen.next_step}"]
     lines += [f"! {fault}" for fault in (used.faults if used else ("no certificate is in use",))]
     lines += [f"! {name} cannot be read" for name in seen.broken]
+    lines += [f"! {own.name}: {fault}" for own in seen.own for fault in own.faults]
     return lines
 
 
@@ -272,6 +280,15 @@ def _held_fields(
     for part in (fields, *fields["chain"]):
         part["begin"], part["end"] = part["begin"].isoformat(), part["end"].isoformat()
     return {**fields, "days_left": _days(held, now), "on_wire": held.serial == seen.served}
+
+
+def _own_fields(
+    own: certificates.Held, seen: certificates.Seen, now: dt.datetime
+) -> dict[str, object]:
+    return {
+        **_held_fields(own, seen, now),
+        "on_wire": own.serial == seen.wire.get(own.name),
+    }
 
 
 def _done_fields(done: renew.Renewed) -> dict[str, object]:

@@ -52,15 +52,26 @@ def _text(seen: status.Seen, verdict: status.Verdict, now: dt.datetime) -> str:
     lines += ["", f"{'TRUNK':<20}  {'STATE':<9}  ADDRESS"]
     lines += [f"{each.party:<20}  {each.condition:<9}  {each.uri}" for each in seen.reached]
     lines += ["", _engines(seen.observed)]
-    held = seen.observed.certificate.installed
+    held, shown = seen.observed.certificate.installed, seen.observed.kamailio
     if held is not None:
-        days = (held.not_after - now).days
-        same = "yes" if seen.observed.kamailio.served == held.serial else "no"
-        lines.append(
-            f"CERTIFICATE  {', '.join(held.names)}, until {held.not_after:%Y-%m-%d}"
-            f" ({days} days), disk = wire: {same}"
-        )
+        lines.append(_certificate(held, shown.served, now))
+    wire = dict(shown.served_own)
+    lines += [_certificate(pair, wire.get(fqdn), now) for fqdn, pair in _own(seen.observed)]
     return "\n".join(lines)
+
+
+def _own(observed: plan.Observed) -> list[tuple[str, plan.Pair]]:
+    """The certificates of tenants that a listener is there for."""
+    shown = dict(observed.kamailio.served_own)
+    return [(fqdn, pair) for fqdn, pair in observed.certificate.own if fqdn in shown]
+
+
+def _certificate(held: plan.Pair, served: int | None, now: dt.datetime) -> str:
+    days, same = (held.not_after - now).days, "yes" if served == held.serial else "no"
+    return (
+        f"CERTIFICATE  {', '.join(held.names)}, until {held.not_after:%Y-%m-%d}"
+        f" ({days} days), disk = wire: {same}"
+    )
 
 
 def _head(seen: status.Seen, verdict: status.Verdict) -> str:
@@ -105,10 +116,18 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
             "answering": observed.rtpengine.answering,
             "calls": observed.rtpengine.calls,
         }
-        fields["certificate"] = held and {
-            "serial": f"{held.serial:x}",
-            "names": list(held.names),
-            "not_after": held.not_after.isoformat(),
-            "served": held.serial == observed.kamailio.served,
+        fields["certificate"] = held and _certificate_fields(held, observed.kamailio.served)
+        wire = dict(observed.kamailio.served_own)
+        fields["own_certificates"] = {
+            fqdn: _certificate_fields(pair, wire.get(fqdn)) for fqdn, pair in _own(observed)
         }
     return fields
+
+
+def _certificate_fields(held: plan.Pair, served: int | None) -> dict[str, object]:
+    return {
+        "serial": f"{held.serial:x}",
+        "names": list(held.names),
+        "not_after": held.not_after.isoformat(),
+        "served": held.serial == served,
+    }

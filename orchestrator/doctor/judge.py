@@ -15,7 +15,15 @@ import datetime as dt
 import ipaddress
 from collections.abc import Iterator
 
-from orchestrator.doctor import calendar, finding, judge_acme, judge_certificate, judge_peers, seen
+from orchestrator.doctor import (
+    calendar,
+    finding,
+    judge_acme,
+    judge_certificate,
+    judge_peers,
+    judge_tenants,
+    seen,
+)
 from orchestrator.site import acme, microsoft, model
 
 _PATIENCE = dt.timedelta(seconds=60)
@@ -32,6 +40,7 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> tuple[finding
         *_dns(site, found),
         *_microsoft(site, found),
         *judge_certificate.judge(site, found, now),
+        *judge_tenants.judge(site, found, now),
         *judge_peers.judge(site, found, now),
         *judge_acme.judge(site, found),
         *_clock(found),

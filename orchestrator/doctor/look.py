@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from concurrent import futures
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,7 +80,18 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             steered=clock.read(),
             directories=_gathered(directories) if acme else None,
             peers=_peers(machine) if applied else (),
+            tenants=tuple(pool.map(partial(_tenant, site, question, applied), site.full_trunks)),
         )
+
+
+def _tenant(site: model.Site, question: Question, applied: bool, name: str) -> seen.Tenant:  # noqa: FBT001 - bound by partial
+    trunk = site.full_trunks[name]
+    return seen.Tenant(
+        name=name,
+        offered=_pair(trunk.files, (trunk.fqdn,)),
+        answer=None if question.offline else names.addresses(trunk.fqdn, question.resolver),
+        wire=_shown(trunk.address, site.teams.port, trunk.fqdn) if applied else None,
+    )
 
 
 def _gathered(asked: Mapping[str, futures.Future[_Found]]) -> dict[str, _Found]:
@@ -130,8 +142,10 @@ def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:
 
 def _offered(site: model.Site) -> seen.Offered | None:
     files = site.certificate.files
-    if files is None:
-        return None
+    return _pair(files, site.certificate_names) if files else None
+
+
+def _pair(files: model.CertificateFiles, fqdns: tuple[str, ...]) -> seen.Offered:
     chain, key = _file(files.chain), _file(files.key)
     for each in (chain, key):
         if each.failure:
@@ -140,7 +154,7 @@ def _offered(site: model.Site) -> seen.Offered | None:
     faults = proof.find_faults(
         chain.pem,
         key.pem,
-        names=site.certificate_names,
+        names=fqdns,
         now=now,
         roots=observe.known_roots(),
     )

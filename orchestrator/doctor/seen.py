@@ -57,6 +57,23 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant with a trunk of its own at Microsoft.
+
+    Attributes:
+        name: What site.yaml calls it.
+        offered: The pair of files that it names.
+        answer: What DNS says of its name.
+        wire: What its listener shows; None when nothing is applied.
+    """
+
+    name: str
+    offered: Offered
+    answer: names.Answer | None = None
+    wire: Wire | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Everything that was found.
 
@@ -75,6 +92,7 @@ class Seen:
         steered: What the kernel says about this machine's clock.
         directories: What each ACME CA answered, by its directory.
         peers: What peers of Microsoft's showed in the last day.
+        tenants: Those with a trunk of their own at Microsoft.
     """
 
     applied: bool
@@ -91,3 +109,4 @@ class Seen:
     steered: clock.Steered | None = None
     directories: Mapping[str, web.Answer] | None = None
     peers: tuple[kamailio_peers.Peer, ...] = ()
+    tenants: tuple[Tenant, ...] = ()

@@ -26,20 +26,19 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import errors
-from orchestrator.host import access, database, files
+from orchestrator.host import access, database, files, pairs
 from orchestrator.host import manifest as manifests
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
 
 _NAME_LENGTH, _LOCK_POLL = 12, 0.05
 _MANIFEST, _TABLES = manifests.NAME, "kamailio/tables"
-_CHAIN, _KEY = "chain.pem", "key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +136,8 @@ class Store:
                     self._put_file_right(folder / entry.path, secret=entry.secret)
                 self._put_file_right(folder / wanted.DATABASE, secret=True)
             for folder in sorted((self.state / "certificates").iterdir()):
-                if not folder.is_symlink():
-                    self._put_file_right(folder / _CHAIN, secret=False)
-                    self._put_file_right(folder / _KEY, secret=True)
+                for path in () if folder.is_symlink() else pairs.found(folder):
+                    self._put_file_right(path, secret=path.name.endswith(pairs.KEY))
 
     # -- generations ------------------------------------------------------------------------
 
@@ -275,15 +273,17 @@ class Store:
 
     # -- certificates and keys --------------------------------------------------------------
 
-    def install_certificate(self, chain: bytes, key: bytes) -> str:
-        """Lay a certificate beside the others and return its name; nothing serves it yet."""
-        name = hashlib.sha256(chain).hexdigest()[:_NAME_LENGTH]
+    def install_certificate(
+        self, chain: bytes, key: bytes, own: Mapping[str, pairs.Pair] = pairs.NO_OTHERS
+    ) -> str:
+        """Lay a certificate and those of tenants beside the others, unused yet; its name."""
+        name = pairs.digest(chain, own)[:_NAME_LENGTH]
         folder = self.state / "certificates" / name
         with (
             files.translated(folder, "write"),
             files.removed_unless_whole(folder, self.certificate()),
         ):
-            for file, content, secret in ((_CHAIN, chain, False), (_KEY, key, True)):
+            for file, content, secret in pairs.contents((chain, key), own):
                 if not (folder / file).exists() or (folder / file).read_bytes() != content:
                     self._write(folder / file, content, secret=secret)
             files.sync(folder)
@@ -302,11 +302,11 @@ class Store:
 
     def read_certificate(self, name: str) -> tuple[bytes, bytes] | None:
         """Chain and key of an installed certificate; None when a file is missing."""
-        folder = self.state / "certificates" / name
-        try:
-            return (folder / _CHAIN).read_bytes(), (folder / _KEY).read_bytes()
-        except OSError:
-            return None
+        return pairs.read(self.state / "certificates" / name)
+
+    def own_certificates(self, name: str) -> dict[str, pairs.Pair]:
+        """Chain and key of each tenant that has its own beside an installed certificate."""
+        return pairs.read_own(self.state / "certificates" / name)
 
     def commit_certificate(self, name: str | None) -> None:
         """Make an installed certificate the one to serve; None leaves none.

@@ -9,6 +9,8 @@ key            value
                trunks see in its calls, or ``cid=own/+49`` for who has no number of its own,
                ``r=ROUTE`` for trunks of its own; for emergency calls ``hc=+49``, the number
                that trunks see, and ``hw=WAY``, what stands before the name of the route
+               beside them ``at`` and ``set``, the address and the dispatcher set of who has a
+               trunk of its own at Microsoft
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
                lengths of these beginnings, the longest first (``d=4-3-0``)
 ``.TRUNK``     the tenant whose own that trunk is, or ``-`` where several list it
@@ -65,6 +67,7 @@ def domains(site: model.Site) -> tuple[str, ...]:
 def tenant_table(site: model.Site) -> tables.Table:
     """The table ``tenant``."""
     entries = {f"/{beginning}": _BARRED for beginning in tenants.BARRED}
+    full = {each.fqdn: each for each in trunks.full_trunks(site)}
     for name, tenant in site.tenants.items():
         values = [("n", name), *trunks.limits_of(tenant.limits)]
         if own := dict(_destinations(tenant)):
@@ -78,6 +81,8 @@ def tenant_table(site: model.Site) -> tables.Table:
             helping = routes.helping_way(tenant.emergency.trunks)
             given = (("hc", tenant.emergency.caller), ("hw", helping))
             values += [(key, value) for key, value in given if value]
+        if own_listener := full.get(tenant.fqdn):
+            values += [("at", own_listener.bind), ("set", str(own_listener.set_id))]
         if tenant.trunks:
             values.append(("r", routes.way_of(tenant.trunks)))
         entries[tenant.fqdn] = tables.params(values)

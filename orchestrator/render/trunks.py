@@ -28,6 +28,9 @@ TEAMS_SET = 1
 FIRST_TRUNK_SET = 1000
 """Dispatcher sets of trunks begin here; which one a trunk has follows from its name alone."""
 
+FIRST_FULL_SET = 100
+"""Dispatcher sets of Microsoft's names for tenants with a trunk of their own begin here."""
+
 _PHONE_NUMBER = 2
 _TRUNK_SETS = 1_000_000
 
@@ -51,6 +54,21 @@ class Destination:
     ping_from: str
     priority: int
     weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FullTrunk:
+    """A listener for a tenant that Microsoft knows by an SBC of its own.
+
+    Attributes:
+        fqdn: The name of that SBC.
+        bind: Where it is dialled, and from where it dials.
+        set_id: Its dispatcher set: Microsoft's names, asked by its own OPTIONS.
+    """
+
+    fqdn: str
+    bind: str
+    set_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +99,30 @@ def trunk_sets(names: Iterable[str]) -> dict[str, int]:
     return sets
 
 
+def full_trunks(site: model.Site) -> tuple[FullTrunk, ...]:
+    """The listeners for tenants with a trunk of their own, in the order of their sets."""
+    return tuple(
+        FullTrunk(fqdn=each.fqdn, bind=each.address, set_id=FIRST_FULL_SET + place)
+        for place, each in enumerate(site.full_trunks.values())
+    )
+
+
 def destinations(site: model.Site) -> tuple[Destination, ...]:
-    """The lines of dispatcher.list: Microsoft's names in their order, then the trunks."""
+    """The lines of dispatcher.list: Microsoft's names in their order, then the trunks.
+
+    OPT-11: OPTIONS go out under our own name, and under that of each tenant whose trunk is its
+    own at Microsoft; the other tenants have none.
+    """
+    own = [(each.set_id, each.fqdn, each.fqdn) for each in full_trunks(site)]
     teams = [
         Destination(
-            set_id=TEAMS_SET,
+            set_id=number,
             uri=f"sip:{name}:5061;transport=tls",
-            socket="teams",
-            ping_from=f"sip:{site.teams.fqdn}",
+            socket=socket,
+            ping_from=f"sip:{fqdn}",
             priority=100 - place,
         )
+        for number, socket, fqdn in ((TEAMS_SET, "teams", site.teams.fqdn), *own)
         for place, name in enumerate(microsoft.names(site))
     ]
     sets = trunk_sets(site.trunks)

@@ -127,6 +127,7 @@ class KamailioView:
     phones: bool
     hosting: bool
     counting: bool
+    full_trunks: tuple[trunks.FullTrunk, ...]
     domains: tuple[str, ...]
     peer_name_regex: str
     trusted_roots: str
@@ -234,6 +235,7 @@ def kamailio_view(
         phones=site.phones is not None,
         hosting=bool(site.tenants),
         counting=_counts(site),
+        full_trunks=trunks.full_trunks(site),
         domains=hosting.domains(site),
         peer_name_regex=microsoft.peer_name_regex(site),
         trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",
@@ -243,7 +245,9 @@ def kamailio_view(
         # A second less than Teams waits, so that our 503 is there before its own 408 (SIG-25).
         ring_within=site.teams.failover_time - 1,
         udp_workers=site.engines.workers,
-        tcp_workers=1 if facts.one_tls_worker else site.engines.workers,
+        # The listeners of tenants share one worker: one for each would be a process for each,
+        # with the certificates of all of them in it; and in two a key signs twice (0027, 0038).
+        tcp_workers=1 if facts.one_tls_worker or site.full_trunks else site.engines.workers,
         shared_memory=site.engines.shared_memory,
         private_memory=tenant_rules.private_memory(site),
         ng_port=model.NG_PORT,

@@ -6,7 +6,9 @@ that was just rendered and for one that was loaded from disk on the way back. Pu
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -36,7 +38,7 @@ RELOADED = (
 
 _LISTEN = re.compile(
     r"^listen=(?P<proto>udp|tcp|tls):(?P<host>\[[^]]+\]|[^:\s]+):(?P<port>\d+)"
-    r"(?: advertise (?P<name>\S+):\d+)?(?: name \"(?P<nick>\w+)\")?",
+    r"(?: advertise (?P<name>\S+):\d+)?(?: name \"(?P<nick>[\w.-]+)\")?",
     re.MULTILINE,
 )
 
@@ -62,7 +64,9 @@ class Probe:
         uri: The destination.
         socket: The socket to send from, or empty.
         identity: Our SIP URI towards it.
-        party: ``teams`` or the name of the trunk.
+        party: ``teams``, the name of the trunk, or that at Microsoft of a tenant with a trunk of
+            its own there.
+        set_id: Its dispatcher set.
         trust: For a trunk over TLS: the name its certificate must have, and the file of CAs.
     """
 
@@ -70,6 +74,7 @@ class Probe:
     socket: str
     identity: str
     party: str
+    set_id: int = 0
     trust: tuple[str, str] = ("", "")
 
 
@@ -88,6 +93,22 @@ def teams_listener(generation: generations.Generation) -> tuple[str, int, str]:
     raise ValueError("the generation has no TLS listener")
 
 
+def own_listeners(generation: generations.Generation) -> tuple[tuple[str, int, str], ...]:
+    """The same of each that Teams dials for a tenant with a trunk of its own, by name."""
+    return tuple(
+        sorted(
+            ((found["host"], int(found["port"]), found["name"]) for found in _own(generation)),
+            key=lambda each: each[2],
+        )
+    )
+
+
+def _own(generation: generations.Generation) -> Iterator[re.Match[str]]:
+    """Those that Teams dials, but for the first one, which is everybody else's."""
+    named = (found for found in _listeners(generation) if found["name"])
+    return itertools.islice(named, 1, None)
+
+
 def destinations(generation: generations.Generation) -> tuple[tuple[int, str], ...]:
     """Dispatcher set and URI of each destination Kamailio must hold, sorted."""
     lines = generation.file(DISPATCHER_LIST).text.splitlines()
@@ -98,6 +119,7 @@ def destinations(generation: generations.Generation) -> tuple[tuple[int, str], .
 def probes(generation: generations.Generation) -> tuple[Probe, ...]:
     """Who is to be asked by OPTIONS whether they answer: every destination, in list order."""
     named = {found["nick"]: found for found in _listeners(generation)}
+    own = {found["nick"] for found in _own(generation)}
     parties = _parties(generation)
     roots = ("", *_CA_LIST.findall(generation.file(TLS_CONFIG).text))[-1]
     asked = []
@@ -106,16 +128,18 @@ def probes(generation: generations.Generation) -> tuple[Probe, ...]:
         if len(words) < _DISPATCHER_COLUMNS or line.startswith("#"):
             continue
         told = dict(part.partition("=")[::2] for part in words[4].split(";"))
-        found = named.get(told.get("sockname", ""))
+        nick = told.get("sockname", "")
+        found = named.get(nick)
         socket = f"{found['proto']}:{found['host']}:{found['port']}" if found else ""
-        party, name = parties.get(words[0], ("", ""))
-        secure = socket.startswith("tls:") and party != trunks.TEAMS
+        party, name = (nick, "") if nick in own else parties.get(words[0], ("", ""))
+        secure = socket.startswith("tls:") and party != trunks.TEAMS and nick not in own
         asked.append(
             Probe(
                 uri=words[1],
                 socket=socket,
                 identity=told.get("ping_from", ""),
                 party=party,
+                set_id=int(words[0]),
                 trust=(name, roots) if secure else ("", ""),
             )
         )

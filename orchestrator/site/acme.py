@@ -151,6 +151,15 @@ class Acme(part.Part):
         return (self.first, self.fallback) if self.fallback else (self.first,)
 
 
+class CertificateFiles(part.Part):
+    """A certificate that was bought or made elsewhere."""
+
+    chain: scalars.PlainPath
+    """PEM file: the certificate, then its intermediates (TLS-4)."""
+    key: scalars.PlainPath
+    """PEM file: the private key, RSA (TLS-3)."""
+
+
 def names_to_order(fqdn: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names a certificate is asked for: those a wildcard covers, and doubles, are left out.
 

@@ -62,8 +62,10 @@ DigestUser = scalars.DigestUser
 Realm = scalars.Realm
 Secret = part.Secret
 Acme = acme.Acme
+CertificateFiles = acme.CertificateFiles
 Tenant = tenants.Tenant
 Limits = tenants.Limits
+FullTrunk = tenants.FullTrunk
 
 
 class Cloud(StrEnum):
@@ -216,15 +218,6 @@ class Teams(Part):
     """Seconds between two OPTIONS to each of Microsoft's names (OPT-1)."""
     failover_time: Annotated[Whole, Field(ge=5, le=60)] = 10
     """FailoverTimeSeconds of the gateway object: nobody rings by then, Teams goes on (SIG-25)."""
-
-
-class CertificateFiles(Part):
-    """A certificate that was bought or made elsewhere."""
-
-    chain: PlainPath
-    """PEM file: the certificate, then its intermediates (TLS-4)."""
-    key: PlainPath
-    """PEM file: the private key, RSA (TLS-3)."""
 
 
 class Certificate(Part):
@@ -508,3 +501,9 @@ class Site(Part):
         """Every name the certificate must cover, teams.fqdn first."""
         more = self.certificate.acme.names if self.certificate.acme else ()
         return tuple(dict.fromkeys((self.teams.fqdn, *more)))
+
+    @property
+    def full_trunks(self) -> Mapping[str, FullTrunk]:
+        """Tenants that Microsoft knows by an SBC of their own, by name in alphabetical order."""
+        found = {name: each.full_trunk for name, each in self.tenants.items() if each.certificate}
+        return {name: trunk for name, trunk in sorted(found.items()) if trunk is not None}

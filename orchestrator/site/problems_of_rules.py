@@ -196,6 +196,41 @@ OF_RULES = {
         'tenants:\n  acme: {fqdn: acme.sbc.example.com, numbers: ["+493055500-+493055549"]}\n'
         '  beta: {fqdn: beta.sbc.example.com, numbers: ["+493055550-+493055599"]}',
     ),
+    "address-taken": Kind(
+        "The address of a tenant's own is one of the node's, or another tenant's as well.",
+        "By the address Kamailio knows whose certificate to show, and from which to dial Teams.",
+        "Give the machine one more address, and the tenant that one.",
+        "tenants:\n  big:\n    fqdn: sbc.big.example\n    address: 203.0.113.11\n"
+        "    certificate: {files: {chain: /etc/ssl/big.pem, key: /etc/ssl/big.key}}\n"
+        '    numbers: ["+498955500"]',
+    ),
+    "certificate-twice": Kind(
+        "A tenant has a certificate of its own, and the SBC's own name.",
+        "The certificate of that name is the one of the site.",
+        "Leave certificate and address of the tenant out.",
+        'tenants:\n  us: {fqdn: sbc.example.com, numbers: ["+493055500"]}',
+    ),
+    "too-many-certificates": Kind(
+        "More than 100 tenants have certificates of their own.",
+        "Kamailio keeps each one for each of its processes: it starts and reads them more slowly "
+        "with each, and needs megabytes for it.",
+        "Give tenants names one label under teams.fqdn, or spread them over several sites.",
+    ),
+    "certificates-too-large": Kind(
+        "The certificates of tenants do not fit into Kamailio's shared memory.",
+        "It reads them when it starts, and without memory for them it does not start.",
+        "Give it as much as the message says.",
+        "engines: {shared_memory: 512}",
+    ),
+    "own-certificates": Kind(
+        "Tenants have certificates of their own. A hint.",
+        "Each costs Kamailio memory and time at its start, and a new one is a restart; a name one "
+        "label under teams.fqdn costs nothing.",
+        "Nothing, where a customer needs a name of its own.",
+        "tenants:\n  big:\n    fqdn: sbc.big.example\n    address: 203.0.113.11\n"
+        "    certificate: {files: {chain: /etc/ssl/big.pem, key: /etc/ssl/big.key}}\n"
+        '    numbers: ["+498955500"]',
+    ),
     "table-too-large": Kind(
         "The numbers of all tenants do not fit into the memory that Kamailio has.",
         "It reads its tables when it starts, and without memory for them it does not start.",
@@ -287,7 +322,7 @@ OF_MACHINE = {
         "engines:\n  accept_risk: kamailio before 6.0 can be crashed by concurrent TLS handshakes",
     ),
     "unfit-certificate": Kind(
-        "The files of certificate.files cannot serve: wrong name, expired, key of another pair...",
+        "A pair of files cannot serve: missing, wrong name, expired, key of another pair...",
         "Teams would refuse the connection, or the engine would not start.",
         "Put a pair there that fits and apply again; nothing was changed.",
         "certificate:\n  files: {chain: /etc/ssl/sbc.pem, key: /etc/ssl/sbc.key}",

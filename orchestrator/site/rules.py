@@ -16,6 +16,7 @@ from orchestrator import errors
 from orchestrator.site import (
     account_rules,
     certificate_rules,
+    full_trunk_rules,
     microsoft,
     model,
     route_rules,
@@ -81,6 +82,7 @@ def find_hints(site: model.Site) -> tuple[errors.Problem, ...]:
         *account_rules.find_hints(site),
         *route_rules.find_hints(site),
         *tenant_rules.find_hints(site),
+        *full_trunk_rules.find_hints(site),
     )
 
 
@@ -126,6 +128,22 @@ def _find_bad_addresses(site: model.Site) -> Iterator[errors.Problem]:
                 if key != "public_address"
                 else "it is the address that teams.fqdn resolves to",
             )
+    for path, address in _of_tenants(site):
+        if kind := _unusable(address):
+            yield errors.Problem(
+                "unusable-address",
+                f"{path[2]} of tenant {path[1]} cannot be {address}, {kind}",
+                path,
+                hint="it is an address of one interface of this machine",
+            )
+
+
+def _of_tenants(site: model.Site) -> Iterator[tuple[Path, Address]]:
+    for name in site.full_trunks:
+        for key in ("address", "public_address"):
+            address = getattr(site.tenants[name], key)
+            if address is not None:
+                yield ("tenants", name, key), address
 
 
 def _unusable(address: Address) -> str:
@@ -153,6 +171,7 @@ def _find_ipv6(site: model.Site) -> Iterator[errors.Problem]:
         (("node", "private_address"), node.private_address),
         (("node", "trunk_address"), node.trunk_address),
     ]
+    written += _of_tenants(site)
     networks = enumerate(site.teams.networks or ())
     written += [(("teams", "networks", number), network) for number, network in networks]
     written += [(path, _address_of(gateway)) for _, path, gateway in _gateways(site)]
@@ -373,4 +392,5 @@ _RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     *account_rules.RULES,
     *certificate_rules.RULES,
     *tenant_rules.RULES,
+    *full_trunk_rules.RULES,
 )

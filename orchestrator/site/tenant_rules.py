@@ -170,7 +170,7 @@ def _find_uncovered_names(site: model.Site) -> Iterator[errors.Problem]:
     asked = site.certificate.acme is not None
     for name, tenant in site.tenants.items():
         label, _, above = tenant.fqdn.partition(".")
-        if above in bases or tenant.fqdn in (site.teams.fqdn, *exact):
+        if tenant.certificate or above in bases or tenant.fqdn in (site.teams.fqdn, *exact):
             continue
         path = ("tenants", name, "fqdn")
         base = next((base for base in bases if above.endswith(f".{base}")), "")
@@ -190,7 +190,8 @@ def _find_uncovered_names(site: model.Site) -> Iterator[errors.Problem]:
                 "the certificate does not cover it",
                 path,
                 hint=f"for example {label}.{site.teams.fqdn}"
-                + (", or add its wildcard to certificate.acme.names" if asked else ""),
+                + (", add its wildcard to certificate.acme.names" if asked else "")
+                + ", or give it a certificate of its own",
             )
 
 
@@ -214,7 +215,8 @@ def find_hints(site: model.Site) -> Iterator[errors.Problem]:
     bare = [
         name
         for name, tenant in site.tenants.items()
-        if tenant.fqdn not in listed
+        if tenant.certificate is None
+        and tenant.fqdn not in listed
         and f"{acme.WILDCARD}{tenant.fqdn.partition('.')[2]}" not in listed
     ]
     if bare:

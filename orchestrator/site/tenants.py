@@ -7,18 +7,20 @@ checked together by one expression; only where that finds something is each look
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
     Field,
+    IPvAnyAddress,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
 
-from orchestrator.site import callers, part, scalars
+from orchestrator.site import acme, callers, part, scalars
 
 INCLUDE = "include"
 """The key beside the names of tenants that names files with more of them (``include.py``)."""
@@ -152,11 +154,41 @@ class Emergency(part.Part):
         return self
 
 
+class OwnCertificate(part.Part):
+    """The certificate of a tenant whose trunk is its own at Microsoft."""
+
+    files: acme.CertificateFiles
+    """Take it from two files."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullTrunk:
+    """A tenant that Microsoft knows by an SBC of its own, and not by the provider's.
+
+    Attributes:
+        fqdn: The name of that SBC.
+        address: Where Kamailio listens for it, and from where it dials.
+        public: What the name resolves to.
+        files: Its certificate.
+    """
+
+    fqdn: str
+    address: str
+    public: str
+    files: acme.CertificateFiles
+
+
 class Tenant(part.Part):
     """One customer of a provider: calls for its numbers are its own, and nobody else's."""
 
     fqdn: scalars.Fqdn
     """Its name in Contact, Record-Route and the calls from Teams, one label under teams.fqdn."""
+    certificate: OwnCertificate | None = None
+    """A certificate of its own, for a name anywhere; it needs an address of its own, too."""
+    address: IPvAnyAddress | None = None
+    """The address of this machine where its certificate is shown and Teams is dialled from."""
+    public_address: IPvAnyAddress | None = None
+    """What its fqdn resolves to when that is another address (1:1 NAT in a cloud)."""
     numbers: Annotated[tuple[Entry, ...], WrapValidator(_checked_together)] = Field(default=())
     """Its numbers, one by one or as FIRST-LAST."""
     prefixes: tuple[part.Number, ...] = ()
@@ -177,6 +209,26 @@ class Tenant(part.Part):
         if not self.numbers and not self.prefixes:
             raise ValueError("a tenant has numbers, prefixes or both")
         return self
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> Self:
+        if (self.certificate is None) != (self.address is None):
+            raise ValueError("a tenant has a certificate and an address of its own, or neither")
+        if self.public_address is not None and self.address is None:
+            raise ValueError("public_address is for a tenant with an address of its own")
+        return self
+
+    @property
+    def full_trunk(self) -> FullTrunk | None:
+        """What is its own of a tenant that has a certificate; None of all others."""
+        if self.certificate is None or self.address is None:
+            return None
+        return FullTrunk(
+            fqdn=self.fqdn,
+            address=str(self.address),
+            public=str(self.public_address or self.address),
+            files=self.certificate.files,
+        )
 
 
 def has_number(tenant: Tenant, number: str) -> bool:

@@ -5,7 +5,8 @@
 CALL is JSON: ``source`` (address), ``port`` (of ours, or 0), ``target`` (address), ``chain`` and
 ``key`` (files, or empty for no certificate), ``ciphers`` (OpenSSL's words, or empty), ``versions``
 (lowest and highest, such as ``["TLSv1_2", "TLSv1_2"]``). JSON comes out: ``status`` (0 when the
-connection ended without an answer), ``version``, ``cipher`` and ``failure``. With ``hold`` it
+connection ended without an answer), ``version``, ``cipher``, ``contact`` (of the answer) and
+``failure``. ``name`` is whom it calls, by default sbc.example.com. With ``hold`` it
 says so when it was answered and waits, silent, for the end of the connection, 20 seconds at most:
 ``ended`` is whether it came.
 """
@@ -34,12 +35,12 @@ def context_of(call: dict) -> ssl.SSLContext:
     return made
 
 
-def options(source: str, port: int) -> bytes:
+def options(called: str, source: str, port: int) -> bytes:
     name = "sip.pstnhub.microsoft.com"
     return (
-        f"OPTIONS sip:sbc.example.com:5061;transport=tls SIP/2.0\r\n"
+        f"OPTIONS sip:{called}:5061;transport=tls SIP/2.0\r\n"
         f"Via: SIP/2.0/TLS {source}:{port};branch=z9hG4bK{port}\r\n"
-        f"Max-Forwards: 70\r\nFrom: <sip:{name}:5061>;tag=1\r\nTo: <sip:sbc.example.com>\r\n"
+        f"Max-Forwards: 70\r\nFrom: <sip:{name}:5061>;tag=1\r\nTo: <sip:{called}>\r\n"
         f"Call-ID: {port}@{name}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:{name}:443>\r\n"
         "Content-Length: 0\r\n\r\n"
     ).encode()
@@ -59,16 +60,20 @@ def hold(wire: ssl.SSLSocket) -> bool:
 
 
 def dial(call: dict) -> dict:
-    told: dict = {"status": 0, "version": "", "cipher": "", "failure": ""}
+    told: dict = {"status": 0, "version": "", "cipher": "", "contact": "", "failure": ""}
+    name = call.get("name", "sbc.example.com")
     try:
         plain = socket.create_connection(
             (call["target"], 5061), timeout=4, source_address=(call["source"], call["port"])
         )
-        with plain, context_of(call).wrap_socket(plain, server_hostname="sbc.example.com") as wire:
+        with plain, context_of(call).wrap_socket(plain, server_hostname=name) as wire:
             told |= {"version": wire.version(), "cipher": wire.cipher()[0]}
-            wire.sendall(options(*wire.getsockname()))
-            words = wire.recv(4096).split()
+            wire.sendall(options(name, *wire.getsockname()))
+            answer = wire.recv(4096)
+            words = answer.split()
             told["status"] = int(words[1]) if words else 0
+            lines = answer.decode().split("\r\n")
+            told["contact"] = next((line for line in lines if line.startswith("Contact: ")), "")
             if call.get("hold"):
                 told["ended"] = hold(wire)
     except OSError as failure:

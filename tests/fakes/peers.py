@@ -5,18 +5,22 @@
 DNS answers A questions from FOLDER/names (``name address`` lines, read at every question, so a
 test can change it); everything else does not exist. SIP answers every request with 200, over TLS
 on port 5061 with FOLDER/peer.{chain,key}, or FOLDER/ADDRESS.{chain,key} where there is one, and
-over UDP on port 5060; the first line of each INVITE over UDP is added to FOLDER/heard. ``ready``
-goes to stdout.
+over UDP on port 5060; the first line of each INVITE over UDP is added to FOLDER/heard. Where there
+is FOLDER/ADDRESS.asks, who dials must show a certificate of FOLDER/ca.pem: a line for each request
+is added to FOLDER/shown. ``ready`` goes to stdout.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import re
 import ssl
 import struct
 import sys
 from pathlib import Path
 
+LENGTH = re.compile(rb"(?im)^content-length: *([0-9]+)")
 KEPT = ("via", "from", "to", "call-id", "cseq", "record-route")
 
 
@@ -72,10 +76,25 @@ class Udp(asyncio.DatagramProtocol):
             self.transport.sendto(reply, addr)
 
 
-async def on_tls(reader, writer):
+def shown(request: bytes, writer: asyncio.StreamWriter) -> str:
+    """Method, names and serial of the certificate that came with it, and Contact."""
+    lines = request.decode("utf-8", "replace").split("\r\n")
+    contact = next((line for line in lines if line.lower().startswith("contact:")), "")
+    held = writer.get_extra_info("peercert") or {}
+    names = ",".join(sorted(name for _, name in held.get("subjectAltName", ())))
+    serial = held.get("serialNumber", "")
+    return f"{lines[0].split()[0]} {names} {serial} {contact.partition(' ')[2]}\n"
+
+
+async def on_tls(reader, writer, notes: Path | None = None):
     """Answer every request of one connection."""
     try:
         while request := await reader.readuntil(b"\r\n\r\n"):
+            if notes:
+                with notes.open("a") as file:
+                    file.write(shown(request, writer))
+            length = int(next(iter(LENGTH.findall(request)), 0))
+            await reader.readexactly(length)
             writer.write(answer_sip(request))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
@@ -97,7 +116,12 @@ async def main(folder: Path, nameserver: str, tls: list[str], udp: list[str]) ->
         name = address if (folder / f"{address}.chain").exists() else "peer"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / f"{name}.chain", folder / f"{name}.key")
-        await asyncio.start_server(on_tls, address, 5061, ssl=context)
+        answer = on_tls
+        if (folder / f"{address}.asks").exists():
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(folder / "ca.pem")
+            answer = functools.partial(on_tls, notes=folder / "shown")
+        await asyncio.start_server(answer, address, 5061, ssl=context)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.Event().wait()

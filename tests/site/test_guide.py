@@ -14,6 +14,7 @@ from orchestrator.site import (
     acme,
     callers,
     certificate_rules,
+    full_trunk_rules,
     load,
     model,
     parse,
@@ -50,6 +51,7 @@ CHAPTERS = {
     "routes.NAME": model.Route,
     "routes.NAME.to": model.Target,
     "tenants.NAME": tenants.Tenant,
+    "tenants.NAME.certificate": tenants.OwnCertificate,
     "tenants.NAME.limits": tenants.Limits,
     "tenants.NAME.caller_id": tenants.TenantCallerId,
     "tenants.NAME.emergency": tenants.Emergency,
@@ -128,6 +130,7 @@ def test_every_problem_of_the_rules_is_explained():
             account_rules,
             certificate_rules,
             tenant_rules,
+            full_trunk_rules,
         )
     )
     ids = set(re.findall(r'errors\.Problem\(\s*"([a-z-]+)"', source))

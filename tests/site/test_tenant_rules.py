@@ -233,7 +233,8 @@ def test_what_to_do_about_a_name():
 
     assert deep.hint == "for example b-a.sbc.example.com"
     assert outside.hint == (
-        "for example a.sbc.example.com, or add its wildcard to certificate.acme.names"
+        "for example a.sbc.example.com, add its wildcard to certificate.acme.names, or give it a"
+        " certificate of its own"
     )
 
 
@@ -262,7 +263,9 @@ def test_of_files_nothing_is_known():
     wanted = wanted.model_copy(update={"certificate": files})
 
     assert hints(wanted) == []
-    assert only(wanted).hint == "for example b.sbc.example.com"
+    assert only(wanted).hint == (
+        "for example b.sbc.example.com, or give it a certificate of its own"
+    )
 
 
 # -- callers ----------------------------------------------------------------------------------
