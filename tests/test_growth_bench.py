@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ LANE = "debian13" if "debian13" in lanes.names() else "host"
 sys.path.insert(0, str(BENCH / "many"))
 
 import chart  # noqa: E402 - the bench is no package
+import marked  # noqa: E402
 
 
 @pytest.mark.engine
@@ -52,3 +54,41 @@ def test_a_plot_is_svg_with_a_line_for_each_kind():
             assert 0 < x < chart.WIDTH
             assert 0 < y < chart.HEIGHT
     assert "a <b>" in "".join(root.itertext())
+
+
+def test_the_fourth_panel_begins_a_second_row():
+    """Each has its own place, and the paper is large enough for all of them."""
+    drawn = chart.draw({f"panel {n}": {"a": [(10, 1), (100, 2)]} for n in range(4)})
+
+    root = ET.fromstring(drawn)
+    places = [each.get("transform") for each in root if each.get("transform")]
+    assert len(set(places)) == 4
+    assert places[3] == f"translate(0 {chart.HEIGHT})"
+    assert int(root.get("width")) == 3 * chart.WIDTH
+    assert int(root.get("height")) == 2 * chart.HEIGHT
+
+
+def test_figures_are_written_between_their_marks_and_nowhere_else(tmp_path):
+    """Twice gives what once gives; a name without a place is an error."""
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- x -->\nold\n<!-- /x -->\nb <!-- y -->\n<!-- /y -->\n")
+
+    marked.put("x", "new", readme)
+    marked.put("x", "new", readme)
+
+    assert readme.read_text() == (
+        "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\nb <!-- y -->\n<!-- /y -->\n"
+    )
+    with pytest.raises(LookupError, match="no place for z"):
+        marked.put("z", "new", readme)
+
+
+def test_every_bench_that_writes_has_a_place_for_it():
+    """Or `make bench` would stop after an hour."""
+    readme = marked.README.read_text()
+
+    named = re.findall(
+        r'marked\.put\("(\w+)"', "".join(each.read_text() for each in BENCH.glob("*.py"))
+    )
+    assert set(named) == {"growth", "hosting", "ng", "rate", "tenants"}
+    assert all(f"<!-- {name} -->" in readme and f"<!-- /{name} -->" in readme for name in named)

@@ -25,9 +25,9 @@ def facts(root: str = "") -> str:
     """What the figures were taken on."""
     told = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
-    engines = f"engines: {root}; " if root else ""
+    engines = f", engines: {root}" if root else ""
     return (
         f"{os.cpu_count()} processors ({model[1] if model else platform.machine()}), "
-        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, "
-        f"{engines}load while it ran: {os.getloadavg()[2]:.1f}"
+        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+        f"{engines}; load while it ran: {os.getloadavg()[2]:.1f}"
     )

@@ -463,7 +463,7 @@ class Engines(Part):
     accept_risk: Risk | None = None
     """Repeat the sentence to run a public Teams listener on Kamailio before 6.0."""
     shared_memory: Annotated[Whole, Field(ge=64, le=65536)] = 256
-    """MiB of shared memory for Kamailio."""
+    """MiB of shared memory for Kamailio: 256 carry a thousand new calls a second."""
     private_memory: Annotated[Whole, Field(ge=16, le=65536)] | None = None
     """MiB of memory of its own that each of its processes may take: 16, and 64 with tenants."""
     workers: Annotated[Whole, Field(ge=1, le=64)] = 4
