@@ -218,9 +218,15 @@ class Offer:
 
 
 def see_certificate(
-    machine: Machine, site: model.Site, now: dt.datetime
+    machine: Machine, site: model.Site, now: dt.datetime, *, patient: bool = False
 ) -> tuple[plan.CertificateSeen, Offer | None]:
     """Look at the installed certificate and at the one its source has.
+
+    Args:
+        machine: Where.
+        site: What is wanted.
+        now: When it must serve.
+        patient: True to go on with the installed pair of a tenant whose files cannot serve.
 
     Raises:
         SiteError: The files named in site.yaml cannot serve; every reason is a Problem.
@@ -244,7 +250,9 @@ def see_certificate(
         offer, foreign = _lineage(machine, site, now)
         faults += foreign
     held_own = machine.store.own_certificates(name) if name else {}
-    own = own_pairs.read_offered(site, held_own, now, known_roots())
+    own, wrong = own_pairs.read_offered(site, held_own, now, known_roots())
+    if wrong and not patient:
+        raise errors.SiteError(wrong)
     if offer is None and held is not None and not faults:
         offer = Offer(*held)
     if offer is not None:
@@ -256,7 +264,12 @@ def see_certificate(
         faults=faults,
         offered=certificate.read_pair(offer.chain) if offer else None,
         own=_pairs(held_own),
-        changed=tuple(fqdn for fqdn, pair in own.items() if held_own.get(fqdn) != pair),
+        changed=tuple(
+            fqdn
+            for fqdn in sorted(own.keys() | held_own.keys())
+            if held_own.get(fqdn) != own.get(fqdn)
+        ),
+        passed_over=tuple(problem.message for problem in wrong),
     )
     return seen, offer
 

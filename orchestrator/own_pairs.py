@@ -1,7 +1,8 @@
 """The certificates of tenants with a trunk of their own: what their files hold, and what serves.
 
 A pair that is installed already goes on, whatever has become of it: who forgot to renew keeps no
-other customer from being changed. ``status`` and ``doctor`` tell about it.
+other customer from being changed. ``status`` and ``doctor`` tell about it. Nor do new files that
+do not fit keep the site's own certificate from being renewed: ``cert renew`` passes over them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ from orchestrator.site import model
 
 def read_offered(
     site: model.Site, held: Mapping[str, pairs.Pair], now: dt.datetime, roots: bytes
-) -> dict[str, pairs.Pair]:
+) -> tuple[dict[str, pairs.Pair], tuple[errors.Problem, ...]]:
     """The pairs in the files of tenants, by their names at Microsoft; new ones are proven.
+
+    Where there is something wrong, the installed pair is the one; and what is wrong.
 
     Args:
         site: What is wanted.
         held: The installed ones.
         now: When they must serve.
         roots: The roots this machine knows, PEM.
-
-    Raises:
-        SiteError: Files cannot be read or cannot serve; every reason is a Problem.
     """
     offered: dict[str, pairs.Pair] = {}
     problems: list[errors.Problem] = []
@@ -41,16 +41,15 @@ def read_offered(
                 said = f"cannot read {path} of tenant {name}: {error.strerror}"
                 hint = "put the file there, readable by the user who runs sbcctl, and apply again"
                 silent.append(errors.Problem("unfit-certificate", said, (*where, key), hint=hint))
-        problems += silent
-        if silent:
-            continue
-        pair = read["chain"], read["key"]
-        offered[trunk.fqdn] = pair
-        if pair != held.get(trunk.fqdn):
-            problems += _find_faults(name, trunk, pair, now, roots)
-    if problems:
-        raise errors.SiteError(tuple(problems))
-    return offered
+        pair, found = (read.get("chain", b""), read.get("key", b"")), silent
+        if not silent and pair != held.get(trunk.fqdn):
+            found = list(_find_faults(name, trunk, pair, now, roots))
+        if not found:
+            offered[trunk.fqdn] = pair
+        elif trunk.fqdn in held:
+            offered[trunk.fqdn] = held[trunk.fqdn]
+        problems += found
+    return offered, tuple(problems)
 
 
 def _find_faults(

@@ -63,7 +63,8 @@ class CertificateSeen:
         offered: A proven pair that waits to be installed: files of site.yaml that changed, or
             one that certbot obtained before.
         own: The ones of tenants with a trunk of their own in use on disk, by name at Microsoft.
-        changed: Names of tenants whose files hold another one than that.
+        changed: Names of tenants whose files hold another one than that, or that have gone.
+        passed_over: What is wrong with files of tenants whose installed pairs go on.
     """
 
     source: Literal["acme", "files"]
@@ -72,6 +73,7 @@ class CertificateSeen:
     offered: Pair | None = None
     own: tuple[tuple[str, Pair], ...] = ()
     changed: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
         if seen.installed is None:
             reason = "there is none yet"
         elif seen.changed and seen.offered == seen.installed:
-            reason = f"files of tenants hold other ones: {', '.join(seen.changed[:3])}"
+            reason = f"certificates of tenants changed: {', '.join(seen.changed[:3])}"
         elif seen.source == "files":
             reason = "the files named in site.yaml hold another one"
         else:

@@ -42,13 +42,14 @@ def put(folder, chain: bytes, number: int = 1) -> None:
 
 
 def refused(site, held=None) -> tuple[errors.Problem, ...]:
-    with pytest.raises(errors.SiteError) as raised:
-        own_pairs.read_offered(site, held or {}, certs.NOW, b"")
-    return raised.value.problems
+    offered, problems = own_pairs.read_offered(site, held or {}, certs.NOW, b"")
+    assert offered == (held or {})
+    return problems
 
 
 def test_a_pair_that_fits_is_taken(site, tmp_path):
-    found = own_pairs.read_offered(site, {}, certs.NOW, b"")
+    found, wrong = own_pairs.read_offered(site, {}, certs.NOW, b"")
+    assert not wrong
     assert found == {NAME: tuple((tmp_path / f"big.{end}").read_bytes() for end in ("pem", "key"))}
 
 
@@ -65,6 +66,7 @@ def test_what_does_not_fit_is_told_in_its_place(site, tmp_path):
     (problem,) = refused(site)
     assert problem.path == (*place, "key")
     assert "No such file" in problem.message
+    refused(site, {NAME: (b"its chain", b"its key")})
 
 
 def test_an_installed_pair_goes_on_when_it_has_expired(site, tmp_path):
@@ -73,7 +75,7 @@ def test_an_installed_pair_goes_on_when_it_has_expired(site, tmp_path):
     put(tmp_path, old)
     assert "expired" in str(refused(site))
     held = {NAME: (old, certs.pem_key(certs.rsa_key(1)))}
-    assert own_pairs.read_offered(site, held, certs.NOW, b"") == held
+    assert own_pairs.read_offered(site, held, certs.NOW, b"") == (held, ())
 
 
 def test_all_pairs_lie_in_one_folder(tmp_path):

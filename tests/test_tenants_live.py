@@ -240,4 +240,9 @@ def test_a_customer_has_a_trunk_of_its_own(asking, lane):
     # What cannot serve is refused where it is named, and nothing changes.
     (asking.folder / "big.key").write_bytes(certs.pem_key(certs.rsa_key(5)))
     refused = asking.apply(code=3).stderr
-    assert "big.chain of tenant big: the key does not belong to the certificate" in refused
+    said = "big.chain of tenant big: the key does not belong to the certificate"
+    assert said in refused
+    # Cron's renewal of the site's own certificate passes over it, and says so.
+    renewed = asking.run(*asking.words("cert", "renew"))
+    assert said in renewed.stdout + renewed.stderr
+    assert asking.run(*asking.words("status")).stdout.count("disk = wire: yes") == 2

@@ -150,7 +150,7 @@ def _look(
 ) -> tuple[plan.CertificateSeen, renewal.Decision | None]:
     """What there is, and what is to do; with files nobody is asked."""
     now = dt.datetime.now(dt.UTC)
-    seen, _ = observe.see_certificate(machine, site, now)
+    seen, _ = observe.see_certificate(machine, site, now, patient=True)
     if site.certificate.acme is None:
         return seen, None
     _hear(machine, site, now)
@@ -197,7 +197,8 @@ def _install(
     """Switch to the pair that waits, as a change like any other."""
     facts = observe.engine_facts(machine)
     generation = found.stored.generation
-    seen, offer = observe.see_certificate(machine, found.site, dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    seen, offer = observe.see_certificate(machine, found.site, now, patient=True)
     observed = observe.observe(machine, generation, facts, seen)
     if not observed.kamailio.running:
         raise errors.EngineRefused(
@@ -216,7 +217,7 @@ def _install(
     warnings = transaction.run(
         machine, progress, facts, goal=goal, todo=todo, observed=observed, served=served
     )
-    return todo.steps, (*warnings, *apply.clean_up(machine))
+    return todo.steps, (*warnings, *seen.passed_over, *apply.clean_up(machine))
 
 
 def _half_done(machine: observe.Machine, found: Applied, seen: plan.CertificateSeen) -> bool:
@@ -247,14 +248,20 @@ def _check_unfinished(machine: observe.Machine) -> None:
 
 
 def _late(site: model.Site, seen: plan.CertificateSeen) -> tuple[str, ...]:
-    """Files that nobody has replaced yet, in the last third of their life."""
-    life = life_of(seen.installed)
-    if site.certificate.files is None or life is None:
-        return ()
-    if renewal.due(life, None)[0] > dt.datetime.now(dt.UTC):
-        return ()
-    chain = site.certificate.files.chain
-    return (f"the certificate ends on {life.end:%Y-%m-%d %H:%M}Z, and {chain} holds no newer one",)
+    """Files that nobody has replaced yet, in the last third of their life, or not by what fits."""
+    now, late = dt.datetime.now(dt.UTC), list(seen.passed_over)
+    held = [(site.certificate.files, "the certificate", seen.installed)]
+    own = dict(seen.own)
+    held += [
+        (each.files, f"the certificate of {each.fqdn}", own.get(each.fqdn))
+        for each in site.full_trunks.values()
+    ]
+    for files, called, pair in held:
+        life = life_of(pair)
+        if files is not None and life is not None and renewal.due(life, None)[0] <= now:
+            end = f"{life.end:%Y-%m-%d %H:%M}Z"
+            late.append(f"{called} ends on {end}, and {files.chain} holds no newer one")
+    return tuple(late)
 
 
 def prove(site: model.Site, offer: observe.Offer) -> tuple[str, ...]:
