@@ -206,7 +206,7 @@ def test_an_interrupted_apply_restores_before_it_leaves(machine, number):
     served = current(machine)
     machine.write_site(("engines: {", "engines: {workers: 3, "))
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
-    machine.wait_until(lambda: current(machine) != served)
+    machine.wait_until(lambda: current(machine) != served, seconds=30)
     os.kill(_leaf(running.pid), number)
     out, _ = running.communicate(timeout=30)
     assert running.returncode == 130, out.decode()
