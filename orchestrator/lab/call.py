@@ -40,15 +40,17 @@ class OutgoingCall(Call):
         )
 
     async def repeat(
-        self, *, source: str = "", fresh: bool = True
+        self, *, source: str = "", fresh: bool = True, tag: str = ""
     ) -> transaction.ClientTransaction:
         """Send the same INVITE with another branch, as another datacenter does (SIG-27, SIG-33).
 
-        What is answered to it is in the transaction only, and belongs to no dialog of ours.
+        With another From tag it is another call with this Call-ID. What is answered to it is in
+        the transaction only, and belongs to no dialog of ours.
         """
-        return await self._ways.send_request(
-            self.invite, self._next_hop, source=source, fresh=fresh
-        )
+        again = self.invite
+        if tag:
+            again = again.with_header("From", str(again.from_.tagged(tag)))
+        return await self._ways.send_request(again, self._next_hop, source=source, fresh=fresh)
 
     async def status(self, *statuses: int, within: float = WITHIN) -> message.Response:
         """The first response with one of these codes; Silence when none comes in time."""

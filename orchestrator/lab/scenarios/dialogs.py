@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from orchestrator.lab import addresses, call, leg, story
 from orchestrator.lab.scenarios import openings
@@ -123,6 +124,21 @@ async def others_hang_up(told: story.Story) -> str:
     return "both BYEs were answered"
 
 
+async def stray(told: story.Story, *, teams_calls: bool) -> str:
+    """BYEs with tags of no call are refused, and end neither the call nor its audio (SIG-36)."""
+    opening = openings.teams_to_pbx if teams_calls else openings.pbx_to_teams
+    caller, callee = await opening(told)
+    await told.connect(caller, callee)
+    await told.still_heard()
+    # Teams' own calls have one tag, and what Teams sends in them is of that call.
+    for one in (callee,) if teams_calls else (caller, callee):
+        await openings.stray_bye(one)
+    await told.still_heard()
+    await told.talk()
+    await openings.hang_up(callee, caller)
+    return "strange BYEs were refused, and everybody was heard until somebody hung up"
+
+
 async def connection_is_cut(told: story.Story) -> str:
     """All of Microsoft's connections break in a call; the BYE of the PBX gets through."""
     caller, callee = await openings.pbx_to_teams(told)
@@ -164,6 +180,12 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario("invite-again", "the INVITE comes twice", ("SIG-27", "SIG-33"), invite_again),
     story.Scenario("cancel-crosses", "CANCEL crosses 200", ("SIG-9",), cancel_crosses_answer),
     story.Scenario("bye-crosses", "both hang up at once", ("SIG-36",), others_hang_up),
+    story.Scenario(
+        "bye-stray-teams", "BYEs of no call", ("SIG-36",), partial(stray, teams_calls=True)
+    ),
+    story.Scenario(
+        "bye-stray-pbx", "BYEs of no call", ("SIG-36",), partial(stray, teams_calls=False)
+    ),
     story.Scenario("cut", "the connection is cut in a call", ("TLS-8",), connection_is_cut),
 )
 """In the order they are told."""

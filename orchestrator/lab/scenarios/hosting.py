@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from orchestrator.lab import addresses, leg, pbx, refer, story
+from orchestrator.lab import addresses, call, leg, pbx, refer, story
 from orchestrator.lab.scenarios import identity, numbers, openings
 
 HOSTING = "09-hosting"
@@ -99,6 +99,46 @@ async def limited(told: story.Story) -> str:
     return (
         "the third call got 503, one for help passed; whoever ended, was busy or gave up made room"
     )
+
+
+async def tricked(told: story.Story) -> str:
+    """Neither BYEs of no call nor a second call with its Call-ID make room in a full customer."""
+    lab = told.lab
+    first = await lab.branch.dial(_NORTHWIND.number, caller=addresses.BRANCH_NUMBER)
+    user = await lab.teams.next_leg(call_id=first.call.invite.call_id)
+    await told.connect(first, user)
+    second = await _from_northwind(told, addresses.BRANCH_NUMBER)
+    phone = await lab.branch.next_leg(call_id=second.call.invite.call_id)
+    for tag in ("", "another"):
+        await _merged(first.call, tag)
+    phone.ring()
+    await second.call.status(180)
+    await _merged(first.call, "another")
+    await told.connect(second, phone)
+    for one in (first, user, phone):
+        await openings.stray_bye(one)
+        await _refused(await _from_northwind(told, addresses.BRANCH_NUMBER), 503)
+    if lab.teams.waiting_calls or lab.branch.waiting_calls:
+        raise story.Failed("a call too many reached somebody")
+    # Whoever hangs up has no call any more, whether the other end hears of it or not.
+    async with lab.branch.mute():
+        gone = await second.hang_up()
+    numbers.expect(str(gone.status), "408", "the answer to a BYE that nobody hears")
+    third = await _from_northwind(told, addresses.BRANCH_NUMBER)
+    phone = await lab.branch.next_leg(call_id=third.call.invite.call_id)
+    await told.connect(third, phone)
+    await openings.hang_up(phone, third)
+    await openings.hang_up(first, user)
+    return (
+        "strange BYEs were refused, a second call with a Call-ID 482; a BYE nobody heard made room"
+    )
+
+
+async def _merged(known: call.OutgoingCall, tag: str) -> None:
+    """The INVITE of a call that is there comes again; Failed unless it gets 482."""
+    answer = await (await known.repeat(fresh=False, tag=tag)).final(call.WITHIN)
+    if answer.status != 482:
+        raise story.Failed(f"a second call with one Call-ID got {answer.start_line}")
 
 
 async def trunk_limited(told: story.Story) -> str:
@@ -338,6 +378,7 @@ SCENARIOS: tuple[story.Scenario, ...] = (
     story.Scenario("tenant-barred", "a satellite is called", ("SIG-26",), barred, site=HOSTING),
     story.Scenario("trunk-limit", "a trunk's limit", ("SIG-26",), trunk_limited, site=HOSTING),
     story.Scenario("tenant-limit", "a customer's limit", ("SIG-26",), limited, site=HOSTING),
+    story.Scenario("tenant-tricks", "ways around a limit", ("SIG-36",), tricked, site=HOSTING),
     story.Scenario(
         "tenant-options", "OPTIONS of one name", ("MT-1", "OPT-11"), pinged, site=HOSTING
     ),

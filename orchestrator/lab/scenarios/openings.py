@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from orchestrator.lab import addresses, leg, pbx, phone, stage, story, transaction
+from orchestrator.lab import addresses, dialog, leg, pbx, phone, stage, story, transaction
 
 
 async def teams_to_pbx(
@@ -100,6 +101,24 @@ async def hang_up(first: leg.Leg, other: leg.Leg, *, source: str = "") -> None:
     if answer.status != 200:
         raise story.Failed(f"BYE was answered by {answer.start_line}")
     await other.ended()
+
+
+async def stray_bye(known: leg.OutgoingLeg | leg.IncomingLeg) -> None:
+    """Send a BYE with a To tag of no call, then one with such a From tag; both are refused."""
+    inside = known.call.dialog
+    assert inside is not None
+    for wrong in (
+        replace(inside, remote=inside.remote.tagged("stray")),
+        replace(inside, local=inside.local.tagged("stray")),
+    ):
+        await _no_such_call(known, wrong)
+
+
+async def _no_such_call(known: leg.OutgoingLeg | leg.IncomingLeg, wrong: dialog.Dialog) -> None:
+    answer = await known.call.ask("BYE", early=wrong)
+    # Of who called, another From tag is no caller's, so the other end is not where it says: 403.
+    if answer.status not in (403, 481):
+        raise story.Failed(f"a BYE of no call was answered by {answer.start_line}")
 
 
 async def refused_once(caller: leg.OutgoingLeg) -> None:
