@@ -125,14 +125,22 @@ class EngineRefused(EngineError):
     """The engine answered no; its words stand in ``words`` as it said them.
 
     ``quoted`` are the lines of rendered files that these words are about, where they name any.
+    ``lacks`` is true when the engine lacks something, so that no line of site.yaml is to blame.
     """
 
     def __init__(
-        self, message: str, *, words: str = "", hint: str = "", quoted: tuple[str, ...] = ()
+        self,
+        message: str,
+        *,
+        words: str = "",
+        hint: str = "",
+        quoted: tuple[str, ...] = (),
+        lacks: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.words = words
         self.quoted = quoted
+        self.lacks = lacks
 
 
 class NotObtained(EngineRefused):

@@ -90,7 +90,9 @@ def test_levels_ask_the_engines_and_then_the_machine(machine):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("lane", lanes.names())
-def test_a_rendered_line_that_kamailio_refuses_leads_to_site_yaml(lane: str, tmp_path: Path):
+def test_a_rendered_line_that_kamailio_refuses_leads_to_site_yaml(
+    lane: str, tmp_path: Path, monkeypatch
+):
     """Broken is a line of the rendered file, as a hole in the model would break it."""
     if reason := lanes.missing(lane):
         pytest.skip(reason)
@@ -107,6 +109,7 @@ def test_a_rendered_line_that_kamailio_refuses_leads_to_site_yaml(lane: str, tmp
         path.write_text(file.text)
     (tmp_path / "run/kamailio").mkdir(parents=True)
     config = tmp_path / "kamailio/kamailio.cfg"
+    whole = config.read_text()
     name = site.teams.fqdn
     line = next(line for line in config.read_text().splitlines() if name in line)
     config.write_text(config.read_text().replace(line, f"{line} )("))
@@ -122,6 +125,19 @@ def test_a_rendered_line_that_kamailio_refuses_leads_to_site_yaml(lane: str, tmp
     assert where
     assert str(where[0]) in refused.value.hint
 
+    # What it lacks comes from no line of site.yaml.
+    config.write_text(whole.replace("textops.so", "textop.so"))
+    with pytest.raises(errors.EngineRefused) as refused, placing.placed(places):
+        kamailio.check_config(config, root)
+    assert refused.value.hint.startswith("its module textop is missing; apt-get install kamailio")
+    config.write_text(whole)
+    for mebibytes in (1, 4):
+        monkeypatch.setattr(kamailio, "_CHECK_MEBIBYTES", mebibytes)
+        with pytest.raises(errors.EngineRefused) as refused, placing.placed(places):
+            kamailio.check_config(config, root)
+        wanted = f"{mebibytes} MiB of its own memory do not suffice; this is a fault of sbcctl"
+        assert refused.value.hint.startswith(wanted)
+
 
 SITE = b"""\
 version: 1
@@ -133,6 +149,7 @@ trunks:
   office: {kind: pbx, gateways: ["sip:192.0.2.20:5060;transport=udp"]}
   other: {kind: pbx, gateways: ["sip:192.0.2.2"], numbers: ["+4930"]}
 media: {ports: 30000-39998}
+engines: {accept_risk: kamailio before 6.0 can be crashed by concurrent TLS handshakes}
 """
 
 
@@ -145,6 +162,7 @@ media: {ports: 30000-39998}
         ("port-min = 30000 is taken", ("media", "ports")),
         ("loading module tls.so failed", None),
         ("apply fra1 is at work", None),
+        ("kamailio crashed before its handshakes", None),
         ("192.0.2.200 is none of ours", None),
     ],
 )
@@ -155,6 +173,18 @@ def test_the_longest_word_of_site_yaml_that_was_said_is_the_cause(said, path):
     found = blame.find_cause(said, places)
 
     assert (found[1] if found else None) == path
+
+
+def test_a_name_that_does_not_resolve_is_no_lack_of_memory():
+    """Kamailio 5.6 says the same of both; the name stops no check."""
+    unresolved = (
+        "ERROR: new_sock_info(): could not allocate private memory from pkg pool\n"
+        "ERROR: new_sock2list(): new_sock_info failed\n"
+    )
+    assert not words.find_lack(unresolved)
+    lacking = "CRITICAL: addstr(): could not allocate private memory from pkg pool\n"
+    assert "engines.private_memory" in words.find_lack(unresolved + lacking)
+    assert "engines.shared_memory" in words.find_lack("could not allocate shared memory from it")
 
 
 def test_lines_that_a_complaint_names_are_found_once():

@@ -16,6 +16,7 @@ import json
 import sys
 
 from orchestrator import announce, errors, observe, plan
+from orchestrator.engines import words
 from orchestrator.host import journal, network, process, sandbox
 
 _TRIED = frozenset(
@@ -101,14 +102,16 @@ def _read(ran: process.Ran) -> str:
     """What the inside told in its last line; it refused when an engine did."""
     try:
         told = json.loads(ran.out.splitlines()[-1])
-        message, words, note = told["message"], told["words"], told["note"]
+        message, said, note = told["message"], told["words"], told["note"]
     except (LookupError, ValueError, TypeError):
         last = (ran.err.strip() or f"exit code {ran.code}").splitlines()[-1]
         return f"not tried: {last[:200]}"
     if message:
+        lack = words.find_lack(said)
         raise errors.EngineRefused(
             f"{message}, when it is tried in a network of its own; nothing was changed",
-            words=words,
-            hint="see what site.yaml says about it; if that is right, please report this",
+            words=said,
+            hint=lack or "see what site.yaml says about it; if that is right, please report this",
+            lacks=bool(lack),
         )
     return str(note)

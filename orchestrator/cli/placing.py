@@ -56,6 +56,8 @@ def _led_back(refused: errors.SbcctlError, places: tree.SourceMap) -> str:
 
     said = [refused.message]
     if isinstance(refused, errors.EngineRefused):
+        if refused.lacks:
+            return refused.hint
         said = [*refused.quoted, refused.words, refused.message]
     for text in said:
         if cause := blame.find_cause(text, places):

@@ -109,11 +109,13 @@ def check_config(config: Path, root: process.EngineRoot | None) -> None:
     )
     said = f"{ran.err}\n{ran.out}"
     if ran.code != 0:
-        raise errors.EngineRefused(
+        fault = "this is a fault of sbcctl; please report it with your site.yaml"
+        raise words.refusal(
             "Kamailio does not accept the configuration",
-            words=words.complaints(said),
-            hint="this is a fault of sbcctl; please report it with your site.yaml",
+            said,
+            hint=fault,
             quoted=tuple(_line_of(Path(file), line) for file, line in words.named_lines(said)),
+            memory=f"{_CHECK_MEBIBYTES} MiB of its own memory do not suffice; {fault}",
         )
 
 

@@ -327,9 +327,7 @@ def find_holder(port: int) -> str:
 def _died(name: str, log: str, where: str) -> errors.SbcctlError:
     if (taken := words.taken_port(log)) is not None:
         return _taken("udp or tcp", *taken)
-    return errors.EngineRefused(
-        f"{name} ended right after its start", words=words.complaints(log), hint=where
-    )
+    return words.refusal(f"{name} ended right after its start", log, hint=where)
 
 
 def _unit(name: str) -> str:

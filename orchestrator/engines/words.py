@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from orchestrator import errors
+from orchestrator.host import process
+
 _COMPLAINT = re.compile(
     r"CRITICAL|ERROR|\bERR\b|parse error|not found|fail|could not|cannot|no such|fatal|in use",
     re.IGNORECASE,
@@ -21,6 +24,14 @@ _TAKEN = re.compile(
 )
 
 
+_NO_MEMORY = re.compile(
+    r"could not allocate (?P<kind>private|shared) memory[^\n]*(?!\n.*new_sock_info failed)\n?$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Kamailio says so as well of an advertised name that does not resolve, which ends nothing."""
+_NO_MODULE = re.compile(r"could not find module <(?P<name>\w+)>")
+_MEMORY = "its {0} memory is too small: see engines.{0}_memory in site.yaml"
+_MODULE = "its module {0} is missing; apt-get install {1}"
 _NAMED = re.compile(r"file (?P<file>/[^\s,]+),? (?:from |at )?line (?P<line>\d+)")
 
 
@@ -37,6 +48,39 @@ def complaints(text: str, limit: int = 6) -> str:
     wrong = [line for line in lines if _COMPLAINT.search(line) and not _PASSING.search(line)]
     wrong = list(dict.fromkeys(wrong))
     return "\n".join(wrong[:limit] or lines[-limit:])
+
+
+def find_lack(said: str, memory: str = _MEMORY) -> str:
+    """What an engine lacks that said this, and what to do; empty when it is something else."""
+    if found := _NO_MEMORY.search(said):
+        return memory.format(found["kind"].lower())
+    if found := _NO_MODULE.search(said):
+        return _MODULE.format(found["name"], process.PACKAGES["kamailio"])
+    return ""
+
+
+def refusal(
+    message: str, said: str, *, hint: str, quoted: tuple[str, ...] = (), memory: str = _MEMORY
+) -> errors.EngineRefused:
+    """The error for an engine that said this and gave up; the hint tells first what it lacks.
+
+    Args:
+        message: What happened.
+        said: All it said, or the complaints in it.
+        hint: What to do when it lacks nothing.
+        quoted: The rendered lines it complains about.
+        memory: What to do when its memory did not suffice.
+    """
+    lack = find_lack(said, memory)
+    # Without a complaint these are the last lines, whatever they are about.
+    is_wordless = not any(_COMPLAINT.search(line) for line in said.splitlines())
+    return errors.EngineRefused(
+        message,
+        words=complaints(said),
+        hint=lack or hint,
+        quoted=() if lack else quoted,
+        lacks=bool(lack) or is_wordless,
+    )
 
 
 def taken_port(text: str) -> tuple[str, int] | None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from orchestrator import errors
 from orchestrator.site import tree
 
+_UNREAD: tuple[tree.Path, ...] = (("site",), ("engines", "accept_risk"))
+"""What is for people, and no engine reads."""
 _SHORTEST = 4
 _PIECE = re.compile(r"[^\s,;:=@<>()\[\]{}\"']+")
 _IN_A_WORD = r"[\w.+-]"
@@ -23,8 +25,8 @@ def find_cause(said: str, places: tree.SourceMap) -> tuple[errors.Position, tree
     """Where in site.yaml *said* most likely comes from, and its path; None when nothing does."""
     best, cause = 0, None
     for path, node in _scalars((), places.root):
-        if path == ("site",):
-            continue  # a name for people; no engine reads it
+        if path in _UNREAD:
+            continue
         lengths = (len(each) for each in _pieces(node.value) if _stands_in(each, said))
         length = max(lengths, default=0)
         position = places.position(path)
