@@ -68,7 +68,9 @@ def in_order(
         held: What the rows about lengths say now.
     """
     lengths = {key: rows.get(key, "") for key in held}
-    yield from ((key, routes.joined_widths(held[key], value)) for key, value in lengths.items())
+    joined = {key: routes.joined_widths(held[key], value) for key, value in lengths.items()}
+    # As a rule lengths come or go, not both: then one of the two is what is there already.
+    yield from ((key, value) for key, value in joined.items() if value != held[key])
     yield from ((key, value) for key, value in rows.items() if key not in lengths)
     yield from ((key, None) for key in gone if key not in lengths)
-    yield from ((key, value or None) for key, value in lengths.items())
+    yield from ((key, value or None) for key, value in lengths.items() if value != joined[key])

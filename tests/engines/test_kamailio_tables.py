@@ -34,6 +34,7 @@ def test_no_call_misses_a_row_that_was_and_will_be(before, after, choose: random
     always = [number for number in NUMBERS if found(old, number) and found(new, number)]
     now = dict(old)
     for key, value in kamailio_tables.in_order(rows, gone, held):
+        assert now.get(key) != value, "nothing is set to what it is"
         if value is None:
             del now[key]
         else:
