@@ -184,6 +184,9 @@ class Change:
     def _take_back_registrations(self) -> None:
         """Tell carriers which of our registrations end with this generation."""
         kept = wanted.registrations(self._generation)
+        loaded = dict(notes.read_loaded(self._machine.run))
+        if loaded and wanted.REGISTRATIONS not in loaded and not kept:
+            return  # it has none, and would log the question as an error
         stand = [each for each in kamailio_uac.held(self._machine.rpc) if each.stands]
         kamailio_uac.take_back(
             self._machine.rpc, [each.name for each in stand if each.row not in kept]
@@ -211,7 +214,8 @@ class Change:
             check_alive=lambda: watch.check_alive("kamailio"),
         )
         count = len(wanted.registrations(self._generation))
-        kamailio_uac.wait_loaded(self._machine.rpc, count, seconds=_LOADED_SECONDS)
+        if count:
+            kamailio_uac.wait_loaded(self._machine.rpc, count, seconds=_LOADED_SECONDS)
         files = wanted.data_files(self._generation)
         notes.write_loaded(self._machine.run, ((file.path, file.digest) for file in files))
 

@@ -23,6 +23,7 @@ ADDRESSES_LIST = "kamailio/addresses.list"
 KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
 TLS_CONFIG = "kamailio/tls.cfg"
 TRUNK_TABLE = "kamailio/tables/trunk"
+REGISTRATIONS = "kamailio/tables/uacreg"
 
 DATABASE = "kamailio/tables.sqlite"
 """Made of the tables where Kamailio reads them from there."""
