@@ -87,7 +87,10 @@ class Provider(ground.Ground):
         return json.loads(ran.stdout)
 
     def held(self) -> dict[str, float]:
-        """MiB of Kamailio: shared memory in use, the largest process, all of their own."""
+        """MiB of Kamailio: shared memory in use, the largest process, all of their own.
+
+        What processes have from the one that read the tables is counted once (Pss).
+        """
         rpc = kamailio_rpc.Rpc(self.run_dir / "kamailio/kamailio.sock", self.run_dir)
         told = self.statuses("kamailio")
 
@@ -97,5 +100,12 @@ class Provider(ground.Ground):
         return {
             "shared": int(rpc.call("core.shmmem")["used"]) / 2**20,
             "largest": max(sizes("VmRSS")),
-            "own": sum(sizes("RssAnon")),
+            "own": sum(map(self._own, told)),
         }
+
+    def _own(self, process: dict[str, str]) -> float:
+        """MiB of a process: its share of what is not shared memory."""
+        told = self.run("cat", f"/proc/{process['Pid']}/smaps_rollup").stdout
+        found = re.search(r"^Pss_Anon: +(\d+) kB", told, re.MULTILINE)
+        assert found
+        return int(found[1]) / 1024

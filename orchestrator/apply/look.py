@@ -84,7 +84,7 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
 
 def origin_of(site: model.Site) -> str:
     """What a generation remembers of the site it came from."""
-    return json.dumps(changes.as_tree(site), indent=1) + "\n"
+    return json.dumps(changes.as_tree(site)) + "\n"
 
 
 def read_origin(stored: store.Stored) -> model.Site | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -63,6 +63,7 @@ class File:
         effect: What the engines need to take notice of a change.
         secret: True when only the engine's user may read it.
         table: For ``TABLE_RELOAD``: the name of the htable that reads it.
+        digest: SHA-256 of the content, in hexadecimal.
     """
 
     path: str
@@ -70,11 +71,11 @@ class File:
     effect: Effect
     secret: bool = False
     table: str = ""
+    digest: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the content, in hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    def __post_init__(self) -> None:
+        """A text may be large, and its digest is asked for often."""
+        object.__setattr__(self, "digest", hashlib.sha256(self.text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

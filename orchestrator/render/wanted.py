@@ -47,7 +47,7 @@ _LISTEN = re.compile(
 # generations have a number in front, which moved with every row that came before.
 _NUMBERED = "id("
 _COLUMN = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
-_SEAL = re.compile(rf"^{tables.SEAL}:0:0:([0-9a-f]+):0$", re.MULTILINE)
+_SEAL = re.compile(rf"{tables.SEAL}:0:0:([0-9a-f]+):0$", re.MULTILINE)
 _UNESCAPED = re.compile(r"\\(.)")
 _FR_TIMER = re.compile(r'^modparam\("tm", "fr_timer", (\d+)\)', re.MULTILINE)
 _CA_LIST = re.compile(r"^ca_list = (/\S+)", re.MULTILINE)
@@ -216,7 +216,8 @@ def _row(line: str) -> tuple[str, str]:
 
 def seal(file: generations.File) -> tuple[str, int] | None:
     """The digest that a large table carries, and its number of rows; None for all others."""
-    found = _SEAL.search(file.text)
+    place = file.text.find(f"\n{tables.SEAL}:0:0:")
+    found = _SEAL.match(file.text, place + 1) if place >= 0 else None
     return (found[1], count_rows(file)) if found else None
 
 
