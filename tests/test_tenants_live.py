@@ -106,6 +106,60 @@ def test_a_customer_comes_and_another_goes(machine):
     assert machine.steps() == []
 
 
+def test_two_customers_swap_their_names(machine):
+    """Every row of both is another one then; all are right in the end, and nothing restarts."""
+    machine.say("a", "b", limits={"calls": 5})
+    machine.apply()
+    before = machine.statuses("kamailio")
+    site = machine.folder / "site.yaml"
+    names = {"a.sbc.example.com": "b.sbc.example.com", "b.sbc.example.com": "a.sbc.example.com"}
+    site.write_text(re.sub(r"[ab]\.sbc\.example\.com", lambda m: names[m[0]], site.read_text()))
+
+    assert machine.steps() == ["commit", "reload-table", "reload-table"]
+
+    assert machine.held("tenant") == {
+        "b.sbc.example.com": "n=a;max=5",
+        "a.sbc.example.com": "n=b",
+    }
+    assert machine.held("number") == {
+        key: names.get(value, value) for key, value in numbers("a", "b").items()
+    }
+    assert [told["Pid"] for told in machine.statuses("kamailio")] == [t["Pid"] for t in before]
+    assert machine.steps() == []
+
+
+def test_a_saved_plan_needs_no_file_of_a_customer_any_more(machine):
+    """What was approved is done, whatever became of the file; without the plan its end is told."""
+    machine.say("a", "b")
+    machine.apply()
+    site, plan = machine.folder / "site.yaml", str(machine.folder / "plan.json")
+    late = machine.folder / "tenants.d/c.yaml"
+    late.parent.mkdir(exist_ok=True)
+    late.write_text("c: {fqdn: c.sbc.example.com, numbers: [+48099, +4909900-+4909999]}\n")
+    text = site.read_text().replace("tenants: {", "tenants: {include: tenants.d/*.yaml, ")
+    site.write_text(text)
+    machine.run(*machine.words("plan", str(site), "--out", plan))
+    late.unlink()
+
+    for wanted in (fqdns("a", "b"), fqdns("a", "b", "c")):
+        refused = machine.apply(code=3)
+        assert "tenants.d/*.yaml" in refused.stderr
+        assert "nothing was changed" in refused.stderr
+        assert machine.held("tenant") == wanted
+        if wanted == fqdns("a", "b"):
+            machine.run(*machine.words("apply", plan))
+    assert machine.held("number") == numbers("a", "b", "c")
+
+    # One that a plan would take away is not taken away by a plan of before.
+    late.write_text("c: {fqdn: c.sbc.example.com, numbers: [+48099]}\n")
+    machine.run(*machine.words("plan", str(site), "--out", plan))
+    machine.say("a", "b")
+    machine.apply()
+    stale = machine.run(*machine.words("apply", plan), code=1)
+    assert "the plan is stale and nothing was changed" in stale.stderr
+    assert machine.held("tenant") == fqdns("a", "b")
+
+
 def test_a_table_without_its_seal_is_read_again(machine):
     """A change that broke off, or a row too many or too few, shows in the plan and is mended."""
     machine.say("a", "b")
