@@ -12,7 +12,6 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator import errors, observe
@@ -120,9 +119,8 @@ def _start(machine: observe.Machine, generation: generations.Generation) -> None
 
 
 def _answer_names(machine: observe.Machine, generation: generations.Generation) -> None:
-    """Be the DNS server in here: every name exists, and only our own lead somewhere."""
-    listeners = (wanted.teams_listener(generation), *wanted.own_listeners(generation))
-    ours = {name.lower(): address for address, _, name in listeners}
+    """Be the DNS server in here: every name exists, and only our own leads somewhere."""
+    address, _, name = wanted.teams_listener(generation)
     answering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     answering.bind((_NAMESERVER, 53))
     config = machine.run / "resolv.conf"
@@ -132,13 +130,13 @@ def _answer_names(machine: observe.Machine, generation: generations.Generation) 
     def serve() -> None:
         while True:
             question, asker = answering.recvfrom(4096)
-            if answer := _answer(question, ours):
+            if answer := _answer(question, name.lower(), address):
                 answering.sendto(answer, asker)
 
     threading.Thread(target=serve, daemon=True).start()
 
 
-def _answer(question: bytes, ours: Mapping[str, str]) -> bytes:
+def _answer(question: bytes, own: str, address: str) -> bytes:
     """The A record of a name, and nothing for whatever else is asked about it."""
     labels, place = [], 12
     try:
@@ -153,7 +151,7 @@ def _answer(question: bytes, ours: Mapping[str, str]) -> bytes:
     head = question[:2] + struct.pack("!HHHHH", 0x8580, 1, int(found), 0, 0)
     if not found:
         return head + asked
-    where = ours.get(".".join(labels).lower(), _NOBODY)
+    where = address if ".".join(labels).lower() == own else _NOBODY
     return head + asked + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(where)
 
 

@@ -63,11 +63,14 @@ class FullTrunk:
     Attributes:
         fqdn: The name of that SBC.
         bind: Where it is dialled, and from where it dials.
+        public: The address in its Via: Kamailio would look up a name when it starts, in the
+            tenant's DNS, and wait for it.
         set_id: Its dispatcher set: Microsoft's names, asked by its own OPTIONS.
     """
 
     fqdn: str
     bind: str
+    public: str
     set_id: int
 
 
@@ -102,7 +105,7 @@ def trunk_sets(names: Iterable[str]) -> dict[str, int]:
 def full_trunks(site: model.Site) -> tuple[FullTrunk, ...]:
     """The listeners for tenants with a trunk of their own, in the order of their sets."""
     return tuple(
-        FullTrunk(fqdn=each.fqdn, bind=each.address, set_id=FIRST_FULL_SET + place)
+        FullTrunk(each.fqdn, each.address, each.public, set_id=FIRST_FULL_SET + place)
         for place, each in enumerate(site.full_trunks.values())
     )
 

@@ -95,10 +95,10 @@ def teams_listener(generation: generations.Generation) -> tuple[str, int, str]:
 
 
 def own_listeners(generation: generations.Generation) -> tuple[tuple[str, int, str], ...]:
-    """The same of each that Teams dials for a tenant with a trunk of its own, by name."""
+    """The same of each that Teams dials for a tenant with a trunk of its own, by its name."""
     return tuple(
         sorted(
-            ((found["host"], int(found["port"]), found["name"]) for found in _own(generation)),
+            ((found["host"], int(found["port"]), found["nick"]) for found in _own(generation)),
             key=lambda each: each[2],
         )
     )

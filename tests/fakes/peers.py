@@ -77,13 +77,15 @@ class Udp(asyncio.DatagramProtocol):
 
 
 def shown(request: bytes, writer: asyncio.StreamWriter) -> str:
-    """Method, names and serial of the certificate that came with it, and Contact."""
+    """Method, names and serial of the certificate that came with it, Via and Contact."""
     lines = request.decode("utf-8", "replace").split("\r\n")
     contact = next((line for line in lines if line.lower().startswith("contact:")), "")
     held = writer.get_extra_info("peercert") or {}
     names = ",".join(sorted(name for _, name in held.get("subjectAltName", ())))
     serial = held.get("serialNumber", "")
-    return f"{lines[0].split()[0]} {names} {serial} {contact.partition(' ')[2]}\n"
+    via = next(line for line in lines if line.lower().startswith("via:")).split()[2]
+    via = via.partition(";")[0]
+    return f"{lines[0].split()[0]} {names} {serial} {via} {contact.partition(' ')[2]}\n"
 
 
 async def on_tls(reader, writer, notes: Path | None = None):

@@ -55,6 +55,8 @@ def test_it_has_a_listener_a_profile_for_each_way_and_options_of_its_own(facts):
     assert wanted.teams_listener(made)[2] == "sbc.example.com"
     config = made.file(wanted.KAMAILIO_CONFIG).text
     assert "alias=sbc.big.example:5061\n" in config
+    # A name would be looked up at the start, in the tenant's DNS.
+    assert "\nlisten=tls:203.0.113.11:5061 advertise 203.0.113.11:5061 name" in config
     assert "\ntcp_children=1\n" in config
     tls = made.file(wanted.TLS_CONFIG).text
     pair = "/var/lib/sbcctl/certificates/current/sbc.big.example"
