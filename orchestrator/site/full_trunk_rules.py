@@ -43,7 +43,7 @@ def find_hints(site: model.Site) -> Iterator[errors.Problem]:
     yield errors.Problem(
         "own-certificates",
         f"{have}: {shared_memory(site)} MiB of Kamailio's shared memory, and a start that takes"
-        f" {_START * count / 1000:.1f} s longer ({_OLD_START * count / 1000:.1f} s before 6.0)",
+        f" {_START * count:,} ms longer ({_OLD_START * count:,} ms before 6.0)",
         ("tenants", next(iter(site.full_trunks)), "certificate"),
         hint="a name one label under teams.fqdn costs nothing",
     )
