@@ -37,7 +37,11 @@ def _tenant(choose: random.Random, place: int, tree: dict) -> dict:
         found["numbers"].append(found["caller_id"]["main"])
     if choose.random() < 0.5:
         found["destinations"] = choose.choice(
-            [{"barred": ["+44"]}, {"allowed": ["+8811"]}, {"barred": ["+441"], "allowed": ["+44"]}]
+            [
+                {"barred": ["+44"]},
+                {"allowed": ["+8811", "+4998"]},
+                {"barred": ["+441"], "allowed": ["+44"]},
+            ]
         )
     return found
 
@@ -63,5 +67,6 @@ def numbers_of(choose: random.Random, site: model.Site) -> list[str]:
         "+4411",
         "+88112",
         "+88199",
+        choose.choice(("+4490123", "+4498012", "+4498512", "+499003", "+499004", "+4499")),
         f"+4930{choose.randint(0, 9)}{choose.randint(0, 99)}",
     ]

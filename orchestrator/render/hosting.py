@@ -14,7 +14,9 @@ key            value
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
                lengths of these beginnings, the longest first (``d=4-3-0``)
 ``.TRUNK``     the tenant whose own that trunk is, or ``-`` where several list it
-``/+881``      ``no``: barred for everybody who does not allow it
+``/+8816``     ``no``: barred for everybody who does not allow it; five characters always, and if
+               not all below them is barred, the lengths of what is (``7-6-0``), which has rows
+               of its own
 ``FQDN/TRUNK`` 1: that trunk is one of the tenant's own
 ``ONE/OTHER``  1: the two trunks are some tenant's own both
 ============== ===============================================================================
@@ -31,7 +33,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.render import routes as routing
@@ -42,8 +44,8 @@ _BARRED, _ALLOWED = "no", "yes"
 _OWN = "own/"
 """In front of the number that trunks see: of who calls under a number that is not the tenant's."""
 _SEVERAL = "-"
-_CODE = 4
-"""Characters of a beginning that is barred for everybody."""
+_CODE = 5
+"""Characters by which what is barred for everybody is looked for: few calls find any."""
 
 FILES = ("kamailio/tables/number", "kamailio/tables/tenant")
 """The files that hold these tables."""
@@ -66,13 +68,12 @@ def domains(site: model.Site) -> tuple[str, ...]:
 
 def tenant_table(site: model.Site) -> tables.Table:
     """The table ``tenant``."""
-    entries = {f"/{beginning}": _BARRED for beginning in tenants.BARRED}
+    entries = dict(_BARRED_ROWS)
     full = {each.fqdn: each for each in trunks.full_trunks(site)}
     for name, tenant in site.tenants.items():
         values = [("n", name), *trunks.limits_of(tenant.limits)]
         if own := dict(_destinations(tenant)):
-            widths = sorted({len(beginning) for beginning in own}, reverse=True)
-            values.append(("d", "-".join(map(str, (*widths, 0)))))
+            values.append(("d", _widths_of(own)))
             entries |= {f"{tenant.fqdn}/{beginning}": may for beginning, may in own.items()}
         if tenant.caller_id is not None and tenant.caller_id.main:
             kind = _OWN if tenant.caller_id.policy is tenants.Shown.OWN else ""
@@ -91,6 +92,27 @@ def tenant_table(site: model.Site) -> tables.Table:
         for key in (f".{trunk}" for trunk in tenant.trunks):
             entries[key] = _SEVERAL if key in entries else tenant.fqdn
     return tables.sealed("tenant", entries, bits=_TENANT_BITS)
+
+
+def _widths_of(beginnings: Iterable[str]) -> str:
+    widths = sorted({len(beginning) for beginning in beginnings}, reverse=True)
+    return "-".join(map(str, (*widths, 0)))
+
+
+def _barred_rows() -> Iterator[tuple[str, str]]:
+    """What is barred for everybody."""
+    longer = sorted(each for each in tenants.BARRED if len(each) > _CODE)
+    for code, below in itertools.groupby(longer, lambda each: each[:_CODE]):
+        barred = tuple(below)
+        yield f"/{code}", _widths_of(barred)
+        yield from ((f"/{beginning}", _BARRED) for beginning in barred)
+    for beginning in tenants.BARRED:
+        if len(beginning) <= _CODE:
+            for rest in itertools.product("0123456789", repeat=_CODE - len(beginning)):
+                yield f"/{beginning}{''.join(rest)}", _BARRED
+
+
+_BARRED_ROWS = dict(_barred_rows())
 
 
 def _destinations(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
@@ -220,10 +242,17 @@ class Hosted:
 
     def _is_barred(self, fqdn: str, number: str) -> bool:
         """Whether no call of this tenant may go to that number."""
-        for length in map(int, self._named(fqdn).get("d", "0").split("-")):
-            if may := self._tenant.get(f"{fqdn}/{number[:length]}"):
-                return may == _BARRED
-        return f"/{number[:_CODE]}" in self._tenant
+        may = self._may_call(fqdn, self._named(fqdn).get("d", ""), number)
+        may = may or self._tenant.get(f"/{number[:_CODE]}", _ALLOWED)
+        if may not in (_BARRED, _ALLOWED):
+            may = self._may_call("", may, number)
+        return may == _BARRED
+
+    def _may_call(self, whose: str, widths: str, number: str) -> str:
+        """``yes`` or ``no`` of the longest beginning that is named, or nothing."""
+        lengths = (int(width) for width in widths.split("-") if width)
+        rows = (self._tenant.get(f"{whose}/{number[:length]}", "") for length in lengths if length)
+        return next(filter(None, rows), "")
 
     def _own_way(self, fqdn: str) -> str:
         return self._named(fqdn).get("r", "")

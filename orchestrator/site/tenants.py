@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.site import acme, callers, part, scalars
+from orchestrator.site import acme, callers, part, premium, scalars
 
 INCLUDE = "include"
 """The key beside the names of tenants that names files with more of them (``include.py``)."""
@@ -93,10 +93,10 @@ class Limits(part.Part):
         return self
 
 
-BARRED: tuple[str, ...] = ("+870", "+881", "+882", "+883", "+979")
+BARRED: tuple[str, ...] = ("+870", "+881", "+882", "+883", "+979", *premium.NUMBERS)
 """What nobody's calls may begin with unless it is allowed: satellites (Inmarsat, GMSS),
-international networks, and the international premium rate service (ITU-T E.164, assigned codes, as
-of 2026-11). Fraud goes there, because whoever is called earns."""
+international networks, the international premium rate service (ITU-T E.164, assigned codes, as
+of 2026-11), and the countries' own. Fraud goes there, because whoever is called earns."""
 
 
 class Destinations(part.Part):
@@ -198,7 +198,7 @@ class Tenant(part.Part):
     limits: Limits | None = None
     """How much it may call at once."""
     destinations: Destinations | None = None
-    """Where its calls may go; by default everywhere but satellites and international premium."""
+    """Where its calls may go; by default everywhere but satellites and premium rate numbers."""
     caller_id: TenantCallerId | None = None
     """Which number trunks see in its calls from Teams; by default any but another tenant's."""
     emergency: Emergency | None = None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pydantic
 import pytest
 
-from orchestrator.site import tenants
+from orchestrator.site import premium, tenants
+
+GUIDE = Path(__file__).parents[2] / "docs/guide/premium.md"
 
 
 def tenant(**fields: object) -> tenants.Tenant:
@@ -107,3 +112,14 @@ def test_which_numbers_are_its_own(number, own):
 def test_what_is_no_list_of_texts_is_refused(value):
     with pytest.raises(pydantic.ValidationError):
         tenant(numbers=value)
+
+
+def test_the_guide_lists_the_premium_rate_numbers_that_are_barred():
+    """Each once, none below another, and all of one country code in one row."""
+    rows = re.findall(r"^\| `([+][0-9]+)` \| ([0-9 ]+) \|$", GUIDE.read_text(), re.MULTILINE)
+
+    assert dict(rows) == premium.BEGINNINGS
+    assert len(rows) == len(premium.BEGINNINGS)
+    assert len(set(tenants.BARRED)) == len(tenants.BARRED)
+    for each in tenants.BARRED:
+        assert not any(each[:length] in tenants.BARRED for length in range(1, len(each)))
