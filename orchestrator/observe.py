@@ -5,6 +5,7 @@ Nothing is changed in here. An engine that is down or silent is something observ
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -117,12 +118,16 @@ def observe(
     """Look at disk and engines once, with *generation* as what is wanted."""
     name = machine.store.current()
     stored = machine.store.load(name) if name else None
+    running = _see_kamailio(machine, generation, facts, seen)
+    if stored and wanted.DATABASE in stored.drifted:
+        # Rows out of another database may be as many: none is changed, all are read again.
+        running = dataclasses.replace(running, rows=())
     return plan.Observed(
         committed=stored.digest if stored else "",
         drifted=stored.drifted if stored else (),
         units=machine.supervisor.installed_units(),
         certificate=seen,
-        kamailio=_see_kamailio(machine, generation, facts, seen),
+        kamailio=running,
         rtpengine=_see_rtpengine(machine),
     )
 

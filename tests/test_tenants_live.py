@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
 
@@ -16,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from orchestrator import proof
 from orchestrator.engines import kamailio, kamailio_rpc
-from orchestrator.render import tables
+from orchestrator.render import tables, wanted
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow(15)]
 
@@ -141,12 +143,12 @@ def test_a_saved_plan_needs_no_file_of_a_customer_any_more(machine):
     machine.run(*machine.words("plan", str(site), "--out", plan))
     late.unlink()
 
-    for wanted in (fqdns("a", "b"), fqdns("a", "b", "c")):
+    for asked in (fqdns("a", "b"), fqdns("a", "b", "c")):
         refused = machine.apply(code=3)
         assert "tenants.d/*.yaml" in refused.stderr
         assert "nothing was changed" in refused.stderr
-        assert machine.held("tenant") == wanted
-        if wanted == fqdns("a", "b"):
+        assert machine.held("tenant") == asked
+        if asked == fqdns("a", "b"):
             machine.run(*machine.words("apply", plan))
     assert machine.held("number") == numbers("a", "b", "c")
 
@@ -175,16 +177,37 @@ def test_a_table_without_its_seal_is_read_again(machine):
 
 
 def test_a_restart_comes_back_with_all_of_them(machine):
-    """Rows that were set one by one stand in the files as well."""
+    """Rows that were set one by one stand in the files as well, and what Kamailio starts from is
+    made anew when somebody has damaged it."""
     machine.say("a")
     machine.apply()
     machine.say("a", "b", "c", "d")
     machine.apply()
+    database = machine.state / "current" / wanted.DATABASE
+    database.write_bytes(b"")
+    drift = machine.run(*machine.words("status"), code=1).stdout
+    assert f"changed by somebody else: {wanted.DATABASE}" in drift
     for told in machine.statuses("kamailio"):
         machine.run("kill", "-9", told["Pid"], code=None)
-    assert machine.steps() == ["start-kamailio"]
+    assert machine.steps() == ["commit", "start-kamailio"]
     assert machine.held("tenant") == fqdns("a", "b", "c", "d")
     assert machine.held("number") == numbers("a", "b", "c", "d")
+    assert machine.steps() == []
+
+
+def test_rows_out_of_a_changed_database_go(machine):
+    """Whether Kamailio was started from it nobody knows, and its rows are as many."""
+    machine.say("a", "b")
+    machine.apply()
+    path = machine.state / "current" / wanted.DATABASE
+    with contextlib.closing(sqlite3.connect(path)) as changed, changed:
+        named = "key_value = 'a.sbc.example.com' WHERE key_name = '=+48098'"
+        changed.execute(f"UPDATE number SET {named}")
+    machine.rpc.call("htable.reload", "number")
+    assert machine.held("number")["=+48098"] == "a.sbc.example.com"
+    machine.say("a", "b", caller_id={"policy": "own", "main": "+4909701"})
+    assert machine.steps() == ["commit", "reload-table", "reload-table"]
+    assert machine.held("number") == numbers("a", "b")
 
 
 # -- a trunk of its own -------------------------------------------------------------------------

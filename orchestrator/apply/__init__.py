@@ -140,7 +140,10 @@ def _apply_locked(
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
         if not todo.only_reads_again:
             seen, _ = observe.see_certificate(machine, site, _now())
+            drifted = observed.drifted  # of which staging may have put some right
             observed = observe.observe(machine, generation, facts, seen)
+            drifted = tuple(sorted({*drifted, *observed.drifted}))
+            observed = dataclasses.replace(observed, drifted=drifted)
             todo = plan.make_plan(generation, observed)
             if promised is not None:
                 _check_again(machine, promised, facts, before, (observed, todo))
@@ -231,10 +234,11 @@ def _stage(
 ) -> None:
     """Write the generation beside and let Kamailio check it; on refusal it is removed again."""
     with progress.step("stage", f"{len(generation.files)} files, kamailio -c") as step:
-        if before.current == generation.digest[:12]:
+        # Also where it serves already: the engines start from what lies there now.
+        name = machine.store.stage(generation, origin)
+        if before.current == name:
             step.note("written before")
             return
-        name = machine.store.stage(generation, origin)
         config = machine.state / "generations" / name / wanted.KAMAILIO_CONFIG
         try:
             kamailio.check_config(config, machine.root)

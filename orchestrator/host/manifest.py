@@ -11,7 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.host import files
 from orchestrator.render import generation as generations
+from orchestrator.render import wanted
 
 NAME = "manifest.json"
 
@@ -29,12 +31,37 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What manifest.json says; ``origin`` is empty where nothing was said about it."""
+    """What manifest.json says.
+
+    Attributes:
+        digest: Of the generation.
+        skeleton: Of its skeleton.
+        files: Each file as it was written.
+        origin: Where it came from; empty where nothing was said about it.
+        database: SHA-256 of the tables for Kamailio's start; empty where there are none, and
+            in what an earlier sbcctl wrote.
+    """
 
     digest: str
     skeleton: str
     files: tuple[Entry, ...]
     origin: str = ""
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies there now, beside what a manifest says.
+
+    Attributes:
+        generation: The files as they are.
+        drifted: Paths of those that are no longer what was written, sorted.
+        missing: Those of them that are not there at all, or cannot be read.
+    """
+
+    generation: generations.Generation
+    drifted: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def read(path: Path) -> Manifest | None:
@@ -46,9 +73,40 @@ def read(path: Path) -> Manifest | None:
             skeleton=told["skeleton"],
             files=tuple(Entry(**entry) for entry in told["files"]),
             origin=str(told.get("origin", "")),
+            database=str(told.get("database", "")),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def look(folder: Path, told: Manifest) -> Found:
+    """Read the files of a generation again, and compare them with what was written."""
+    found, drifted, missing = [], [], []
+    for entry in told.files:
+        try:
+            content = (folder / entry.path).read_bytes()
+        except OSError:
+            content = b""
+            missing.append(entry.path)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            drifted.append(entry.path)
+        found.append(
+            generations.File(
+                path=entry.path,
+                text=content.decode("utf-8", "replace"),
+                effect=generations.Effect(entry.effect),
+                secret=entry.secret,
+                table=entry.table,
+            )
+        )
+    generation = generations.Generation(files=tuple(found), skeleton=told.skeleton)
+    if told.database or wanted.reads_database(generation):
+        held = files.digest(folder / wanted.DATABASE)
+        if not held:
+            missing.append(wanted.DATABASE)
+        if not held or told.database not in ("", held):
+            drifted.append(wanted.DATABASE)
+    return Found(generation, tuple(drifted), tuple(missing))
 
 
 def find_text(folders: Path, path: str, digest: str) -> str | None:
@@ -70,13 +128,14 @@ def find_text(folders: Path, path: str, digest: str) -> str | None:
     return None
 
 
-def as_json(generation: generations.Generation, origin: str) -> bytes:
-    """The manifest of a generation, as it is written."""
+def as_json(generation: generations.Generation, origin: str, database: str) -> bytes:
+    """The manifest of a generation, as it is written; *database* is the digest of that."""
     manifest = {
         "format": 1,
         "digest": generation.digest,
         "skeleton": generation.skeleton,
         "origin": origin,
+        "database": database,
         "files": [
             {
                 "path": file.path,

@@ -170,16 +170,18 @@ class Store:
             path = folder / file.path
             self._make_folders(path)
             files.write_new(path, file.text.encode(), self._of_file(path, secret=file.secret))
-        self._write_database(folder, generation)
+        held = self._write_database(folder, generation)
         files.sync_directories(folder)
-        self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
+        self._write(folder / _MANIFEST, manifests.as_json(generation, origin, held), secret=True)
         files.sync(folder)
         files.sync(folder.parent)
 
-    def _write_database(self, folder: Path, generation: generations.Generation) -> None:
-        """What is made of the tables, where Kamailio reads that; it holds secrets."""
-        if content := database.made_of(generation):
+    def _write_database(self, folder: Path, generation: generations.Generation) -> str:
+        """What is made of the tables, where Kamailio reads that; its digest. It holds secrets."""
+        content = database.made_of(generation)
+        if content:
             self._write(folder / wanted.DATABASE, content, secret=True)
+        return hashlib.sha256(content).hexdigest() if content else ""
 
     def _mend_generation(
         self,
@@ -192,11 +194,17 @@ class Store:
         drifted = [file for file in generation.files if _differs(folder / file.path, file)]
         for file in drifted:
             self._write(folder / file.path, file.text.encode(), secret=file.secret)
-        if drifted or not (folder / wanted.DATABASE).exists():
-            self._write_database(folder, generation)
-        if moved := origin not in ("", known.origin):
-            self._write(folder / _MANIFEST, manifests.as_json(generation, origin), secret=True)
-        if drifted or moved:
+        held = known.database
+        # Of what an earlier sbcctl wrote nothing is known: its manifest has no digest of it.
+        torn = wanted.reads_database(generation) and (
+            bool(drifted) or not held or files.digest(folder / wanted.DATABASE) != held
+        )
+        if torn:
+            held = self._write_database(folder, generation)
+        told = origin or known.origin, held
+        if moved := told != (known.origin, known.database):
+            self._write(folder / _MANIFEST, manifests.as_json(generation, *told), secret=True)
+        if drifted or torn or moved:
             files.sync_directories(folder)
             files.sync(folder.parent)
 
@@ -205,35 +213,13 @@ class Store:
         manifest = self._manifest(name)
         if manifest is None:
             return None
-        folder = self.state / "generations" / name
-        found, drifted, missing = [], [], []
-        for entry in manifest.files:
-            try:
-                content = (folder / entry.path).read_bytes()
-            except OSError:
-                content = b""
-                missing.append(entry.path)
-            if hashlib.sha256(content).hexdigest() != entry.sha256:
-                drifted.append(entry.path)
-            found.append(
-                generations.File(
-                    path=entry.path,
-                    text=content.decode("utf-8", "replace"),
-                    effect=generations.Effect(entry.effect),
-                    secret=entry.secret,
-                    table=entry.table,
-                )
-            )
-        generation = generations.Generation(files=tuple(found), skeleton=manifest.skeleton)
-        if wanted.reads_database(generation) and not (folder / wanted.DATABASE).is_file():
-            missing.append(wanted.DATABASE)
-            drifted.append(wanted.DATABASE)
+        found = manifests.look(self.state / "generations" / name, manifest)
         return Stored(
             name=name,
             digest=manifest.digest,
-            generation=generation,
-            drifted=tuple(drifted),
-            missing=tuple(missing),
+            generation=found.generation,
+            drifted=found.drifted,
+            missing=found.missing,
             written=tuple((entry.path, entry.sha256) for entry in manifest.files),
             origin=manifest.origin,
         )

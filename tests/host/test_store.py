@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from orchestrator import errors
 from orchestrator.host import cleaning, store
 from orchestrator.render import generation as generations
+from orchestrator.render import wanted
 
 Effect = generations.Effect
 
@@ -66,6 +71,79 @@ def test_an_edited_file_is_drift_and_staging_puts_it_right(kept):
     stored = kept.load(name)
     assert stored is not None
     assert stored.drifted == ("kamailio/kamailio.cfg",)
+
+
+def hosting() -> generations.Generation:
+    """Kamailio reads the tables of such a generation from a database."""
+    config = f'modparam("htable", "db_url", "sqlite:///x/current/{wanted.DATABASE}")\n'
+    row = "key_name(string) ...\n=+4930:0:0:a.sbc.example.com:0\n"
+    return generations.Generation(
+        files=(
+            generations.File(wanted.KAMAILIO_CONFIG, config, Effect.KAMAILIO_RESTART),
+            generations.File("kamailio/tables/number", row, Effect.TABLE_RELOAD, True, "number"),
+        ),
+        skeleton="s",
+    )
+
+
+def rows_in(path: Path) -> list[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(path)) as read:
+        return read.execute("SELECT key_name, key_value FROM number").fetchall()
+
+
+def edit(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as changed, changed:
+        changed.execute("UPDATE number SET key_value = 'b.sbc.example.com'")
+
+
+SPOILS: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": Path.unlink,
+    "one row": edit,
+}
+
+
+@pytest.mark.parametrize("how", SPOILS)
+def test_a_damaged_database_is_drift_and_staging_makes_it_anew(kept, how):
+    """Kamailio starts from nothing else, and would come up without numbers, or with wrong ones."""
+    name = kept.stage(hosting(), "where it came from")
+    path = kept.state / "generations" / name / wanted.DATABASE
+    held = rows_in(path)
+    assert held == [("=+4930", "a.sbc.example.com")]
+    stored = kept.load(name)
+    assert stored is not None
+    assert (stored.drifted, stored.missing) == ((), ())
+
+    SPOILS[how](path)
+    stored = kept.load(name)
+    assert stored is not None
+    assert stored.drifted == (wanted.DATABASE,)
+    assert stored.missing == ((wanted.DATABASE,) if how == "removed" else ())
+    kept.stage(hosting())
+    assert rows_in(path) == held
+    assert path.stat().st_mode & 0o777 == 0o600
+    stored = kept.load(name)
+    assert stored is not None
+    assert (stored.drifted, stored.origin) == ((), "where it came from")
+
+
+def test_a_database_nobody_knows_is_made_anew(kept):
+    """Manifests before this had no digest of it; whether it was changed cannot be told."""
+    name = kept.stage(hosting())
+    folder = kept.state / "generations" / name
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["database"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    edit(folder / wanted.DATABASE)
+    stored = kept.load(name)
+    assert stored is not None
+    assert stored.drifted == ()
+    kept.stage(hosting())
+    assert rows_in(folder / wanted.DATABASE) == [("=+4930", "a.sbc.example.com")]
+    edit(folder / wanted.DATABASE)
+    stored = kept.load(name)
+    assert stored is not None
+    assert stored.drifted == (wanted.DATABASE,)
 
 
 def test_what_was_never_finished_is_never_used(kept):
