@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from orchestrator.render import generation as generations
-from orchestrator.render import hosting
+from orchestrator.render import hosting, wanted
 from orchestrator.site import model
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -100,7 +100,7 @@ def find_causes(
         Changes by the path of the rendered file.
     """
     plain = [each for each in changes if _is_rows_only(each, before, after)]
-    causes = dict.fromkeys(hosting.FILES, tuple(plain)) if plain else {}
+    causes = dict.fromkeys(wanted.OF_TENANTS, tuple(plain)) if plain else {}
     others = [each for each in changes if each not in plain][:MOST_CAUSES]
     whole = {file.path: file.digest for file in render(after).files} if others else {}
     for change in others:

@@ -59,6 +59,7 @@ class Seen:
         observed: Host and engines; None when nothing is installed.
         reached: Every address.
         memory: Kamailio's shared memory; None when it does not tell.
+        refused: Since Kamailio started, how many calls were refused: whose, why and how many.
         drift: What a plan would have to put right.
         unfinished: A change that died in the middle, or None.
         last: The last change on record, or None.
@@ -70,6 +71,7 @@ class Seen:
     observed: plan.Observed | None = None
     reached: tuple[Reached, ...] = ()
     memory: plan.Memory | None = None
+    refused: tuple[tuple[str, str, int], ...] = ()
     drift: tuple[plan.Step, ...] = ()
     unfinished: journal.Before | None = None
     last: history.Entry | None = None
@@ -112,6 +114,7 @@ def look(machine: observe.Machine) -> Seen:
         observed=observed,
         reached=_reached(machine, generation),
         memory=_memory(machine),
+        refused=_refused(machine),
         drift=_drift(stored, observed),
         unfinished=unfinished,
         last=last,
@@ -154,6 +157,16 @@ def _memory(machine: observe.Machine) -> plan.Memory | None:
         return kamailio_load.shared_memory(machine.rpc)
     except errors.EngineError:
         return None
+
+
+def _refused(machine: observe.Machine) -> tuple[tuple[str, str, int], ...]:
+    """What limits and rules about tenants refused; nothing where there are none, or no answer."""
+    try:
+        rows = kamailio.table_rows(machine.rpc, "refused") or {}
+    except errors.EngineError:
+        return ()
+    told = ((*key.rpartition("/")[::2], int(count)) for key, count in sorted(rows.items()))
+    return tuple((whose, why, count) for whose, why, count in told)
 
 
 def judge(seen: Seen, now: dt.datetime) -> Verdict:

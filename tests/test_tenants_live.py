@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator
 
 import certs
@@ -128,6 +129,36 @@ def test_two_customers_swap_their_names(machine):
     }
     assert [told["Pid"] for told in machine.statuses("kamailio")] == [t["Pid"] for t in before]
     assert machine.steps() == []
+
+
+def test_a_customer_that_is_renamed_misses_no_call(machine):
+    """Whatever name a number leads to at some moment, it is a customer's."""
+    wide = {"numbers": [f"+47{place:03}" for place in range(400)]}
+    machine.say("a", "b", **wide)
+    machine.apply()
+    done, orphans = threading.Event(), []
+
+    def watch() -> None:
+        while not done.is_set():
+            for key in ("=+47000", "=+47399"):
+                owner = kamailio.table_value(machine.rpc, "number", key)
+                if owner is None or kamailio.table_value(machine.rpc, "tenant", owner):
+                    continue
+                # Between the two questions it may have become another's.
+                if kamailio.table_value(machine.rpc, "number", key) == owner:
+                    orphans.append((key, owner))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        machine.say("a", "b", fqdn="new.sbc.example.com", **wide)
+        assert machine.steps() == ["commit", "reload-table", "reload-table"]
+        machine.say("a", "b", **wide)
+        machine.apply()
+    finally:
+        done.set()
+        watching.join()
+    assert orphans == []
 
 
 def test_a_saved_plan_needs_no_file_of_a_customer_any_more(machine):

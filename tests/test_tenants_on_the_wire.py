@@ -60,3 +60,7 @@ def test_tenants_are_kept_apart_on_the_wire(lane, tmp_path):
     assert talked["after"] == "0"
     assert 2 * wire_tenants.MOST <= talked["talked"] <= 2 * wire_tenants.MOST + 4
     assert (talked["third"], talked["fourth"], talked["help"]) == (200, 403, 200)
+    assert int(talked["refused"]["t0.sbc.example.com/minutes_per_day"]) == 1
+    rooms = told["rooms"]
+    assert (rooms["next"], rooms["spent"]) == (200, 503)
+    assert rooms["left"] == rooms["full"] == rooms["before"]

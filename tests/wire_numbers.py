@@ -60,7 +60,16 @@ def number_from(choose: random.Random) -> str:
         return choose.choice(ODD)
     digits = "".join(choose.choice("01234567899") for _ in range(choose.randint(1, 12)))
     extension = f";ext={digits[:3]}" if choose.random() < 0.2 else ""
-    return choose.choice(BEGINNINGS) + digits + extension
+    return _disguised(choose, choose.choice(BEGINNINGS) + digits) + extension
+
+
+def _disguised(choose: random.Random, number: str) -> str:
+    """The same number for whoever reads URIs, and another text, now and then."""
+    if choose.random() > 0.2 or not number:
+        return number
+    place = choose.randrange(len(number))
+    written = (f"%{ord(number[place]):02X}", f"{number[place]}-", f".{number[place]}")
+    return number[:place] + choose.choice(written) + number[place + 1 :]
 
 
 def site_from(choose: random.Random, tree: dict, target: str) -> model.Site:

@@ -170,6 +170,35 @@ async def minutes(
     await asyncio.sleep(MOST + 1)
     _, told["fourth"] = await place("+4411")
     _, told["help"] = await place("112")
+    told["refused"] = kamailio.table_rows(sbc.rpc, "refused")
+    return told
+
+
+async def rooms(world: wire.World, sbc: wire_calls.Sbc, tree: dict, places: Iterator[int]) -> dict:
+    """A trunk that was left for the next target, or is refused, has its room again."""
+    fqdn = "t0.sbc.example.com"
+    tree["tenants"] = {"t0": {"fqdn": fqdn, "numbers": ["+49301"]}}
+    tree["trunks"]["office"]["limits"] = {"calls": 1000, "minutes_per_day": 1}
+    tree["routes"] = {
+        "in": {"number": "+49301", "to": ["office", "teams"]},
+        "all": {"to": ["office"]},
+    }
+    site = model.Site.model_validate(tree)
+    load(sbc, site)
+
+    async def place(source: str, dialled: str, says: int) -> int:
+        answers = dict.fromkeys(wire.GATEWAYS, says) | dict.fromkeys(wire.TEAMS, 200)
+        call = wire.Call(*(next(places), source, dialled, answers), name=fqdn, callers=("+49301",))
+        world.calls[call.call_id] = call
+        return await world.place(call, site)
+
+    told: dict = {"before": kamailio.table_value(sbc.rpc, "busy", "office")}
+    told["next"] = await place("carrier", "+49301", 503)
+    told["left"] = kamailio.table_value(sbc.rpc, "busy", "office")
+    day = int(time.time()) // 86400
+    sbc.rpc.call("htable.seti", "talked", f"office/{day}", 60)
+    told["spent"] = await place("teams", "+4411", 200)
+    told["full"] = kamailio.table_value(sbc.rpc, "busy", "office")
     return told
 
 
@@ -197,7 +226,13 @@ async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int)
         total += len(calls)
         wrong += [{"seed": seed, **each} for each in await compare(world, sbc, site, calls)]
     talked = await minutes(world, sbc, tree, places)
-    return {"calls": total, "disagreements": len(wrong), "wrong": wrong[:10], "minutes": talked}
+    return {
+        "calls": total,
+        "disagreements": len(wrong),
+        "wrong": wrong[:10],
+        "minutes": talked,
+        "rooms": await rooms(world, sbc, tree, places),
+    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.engines import (
@@ -61,6 +62,7 @@ class Change:
         self._rows = dict(rows)
         self._read_again: set[str] = set()
         self._started = False
+        self._last: list[Callable[[], None]] = []
 
     def carry_out(self, todo: plan.Plan) -> None:
         """Do every step in order; the first that fails raises."""
@@ -88,6 +90,8 @@ class Change:
             with self._progress.step("activate", what) as shown:
                 doing[step.kind](step)
                 shown.note("; ".join(filter(None, (step.reason, step.cost))))
+        while self._last:
+            self._last.pop()()
 
     def read_back(self) -> None:
         """Ask engines and wire what they hold; a difference is a failure.
@@ -260,7 +264,13 @@ class Change:
             return False
         rows, gone = found
         rows.pop(tables.SEAL, None)
-        kamailio_tables.change(self._machine.rpc, file.table, rows, gone, sealed[0])
+        alter = partial(kamailio_tables.change, self._machine.rpc, file.table)
+        if path == wanted.TENANT_TABLE:
+            # Who leaves is there until no number leads to it.
+            alter(rows)
+            self._last.append(partial(alter, {}, gone, sealed[0]))
+        else:
+            alter(rows, gone, sealed[0])
         return True
 
     def _digest_of_leaf(self) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from orchestrator import announce, errors, observe, plan
 from orchestrator.engines import kamailio
 from orchestrator.render import generation as generations
-from orchestrator.render import hosting, trunks, wanted
+from orchestrator.render import trunks, wanted
 
 _BUDGET = 20.0
 """Seconds after which nobody else is asked: names that cannot be looked up take their time."""
@@ -74,7 +74,9 @@ def find_questions(
 
 def concerns_nobody(todo: plan.Plan) -> bool:
     """Whether no peer can see a difference: tenants come, go and change, and nothing else does."""
-    return all(step.kind is plan.Kind.COMMIT or step.path in hosting.FILES for step in todo.steps)
+    return all(
+        step.kind is plan.Kind.COMMIT or step.path in wanted.OF_TENANTS for step in todo.steps
+    )
 
 
 def teams_answers(machine: observe.Machine, old: generations.Generation | None) -> bool:

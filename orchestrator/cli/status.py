@@ -57,6 +57,9 @@ def _text(seen: status.Seen, verdict: status.Verdict, now: dt.datetime) -> str:
         lines.append(_certificate(held, shown.served, now))
     wire = dict(shown.served_own)
     lines += [_certificate(pair, wire.get(fqdn), now) for fqdn, pair in _own(seen.observed)]
+    if seen.refused:
+        lines += ["", f"{'REFUSED':<7}  {'BY':<16}  WHOSE"]
+        lines += [f"{count:<7}  {why:<16}  {whose}" for whose, why, count in seen.refused]
     return "\n".join(lines)
 
 
@@ -97,6 +100,9 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
         "drift": [
             {"kind": str(step.kind), "subject": step.subject, "reason": step.reason}
             for step in seen.drift
+        ],
+        "refused": [
+            {"whose": whose, "by": why, "calls": count} for whose, why, count in seen.refused
         ],
         "unfinished": dataclasses.asdict(seen.unfinished) if seen.unfinished else None,
         "last_change": dataclasses.asdict(seen.last) if seen.last else None,

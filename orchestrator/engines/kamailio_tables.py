@@ -37,9 +37,13 @@ def seal_of(rpc: kamailio_rpc.Rpc, table: str) -> str | None:
 
 
 def change(
-    rpc: kamailio_rpc.Rpc, table: str, rows: Mapping[str, str], gone: Collection[str], seal: str
+    rpc: kamailio_rpc.Rpc,
+    table: str,
+    rows: Mapping[str, str],
+    gone: Collection[str] = (),
+    seal: str = "",
 ) -> None:
-    """Set rows, then take others away, then say by the seal that it is done.
+    """Set rows, then take others away, then say by the seal that it is done, if it is.
 
     Raises:
         EngineSilent: Kamailio does not answer; the table has its old seal, or none that fits.
@@ -51,7 +55,8 @@ def change(
             rpc.call("htable.delete", table, key)
         else:
             rpc.call("htable.sets", table, key, value)
-    rpc.call("htable.sets", table, tables.SEAL, seal)
+    if seal:
+        rpc.call("htable.sets", table, tables.SEAL, seal)
 
 
 def in_order(

@@ -47,9 +47,6 @@ _SEVERAL = "-"
 _CODE = 5
 """Characters by which what is barred for everybody is looked for: few calls find any."""
 
-FILES = ("kamailio/tables/number", "kamailio/tables/tenant")
-"""The files that hold these tables."""
-
 _TENANT_BITS, _NUMBER_BITS = 14, 17
 """For ten thousand tenants and a million numbers; the slots alone take 8 MB."""
 
@@ -241,7 +238,8 @@ class Hosted:
         return any(owner not in ("", fqdn) for owner in owners)
 
     def _is_barred(self, fqdn: str, number: str) -> bool:
-        """Whether no call of this tenant may go to that number."""
+        """Whether no call of this tenant may go to that number, written with a plus or 00."""
+        number = re.sub("^00", "+", number)
         may = self._may_call(fqdn, self._named(fqdn).get("d", ""), number)
         may = may or self._tenant.get(f"/{number[:_CODE]}", _ALLOWED)
         if may not in (_BARRED, _ALLOWED):

@@ -14,6 +14,11 @@ from orchestrator.site import callers, model
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """A whole number; what is shorter is a service or an extension and nobody's to change."""
 
+_ESCAPE = re.compile("%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+_WRITTEN = re.compile(f"(?:[^%]|{_ESCAPE.pattern})+")
+_PLAIN = re.compile(r"\+?[0-9]+")
+_SEPARATORS = str.maketrans("", "", "-.()")
+"""What stands between digits for the eye only (RFC 3966 section 5.1.1)."""
 _DIGITS = re.compile(r"[0-9]{4,32}")
 _EXTENSION = re.compile(r"[0-9]{1,15}")
 _WHOLE = 7
@@ -44,10 +49,23 @@ def read(user: str, numbering: callers.Numbering | None) -> Dialled:
         numbering: How the party writes numbers; None for one that writes E.164.
     """
     number, *params = user.split(";")
+    number = _plain(number)
     given = [param.removeprefix("ext=") for param in params if param.startswith("ext=")]
     known = given and _EXTENSION.fullmatch(given[0])
     extension = f";ext={given[0]}" if known else ""
     return Dialled(to_e164(number, numbering) if numbering else number, extension)
+
+
+def _plain(number: str) -> str:
+    """A number without escapes (RFC 3261 section 19.1.2) and visual separators.
+
+    What is none comes back as it is.
+    """
+    if not _WRITTEN.fullmatch(number):
+        return number
+    told = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), number)
+    plain = told.translate(_SEPARATORS)
+    return plain if _PLAIN.fullmatch(plain) else number
 
 
 def to_e164(number: str, numbering: callers.Numbering) -> str:

@@ -23,6 +23,10 @@ ADDRESSES_LIST = "kamailio/addresses.list"
 KAMAILIO_CONFIG = "kamailio/kamailio.cfg"
 TLS_CONFIG = "kamailio/tls.cfg"
 TRUNK_TABLE = "kamailio/tables/trunk"
+TENANT_TABLE = "kamailio/tables/tenant"
+NUMBER_TABLE = "kamailio/tables/number"
+OF_TENANTS = (TENANT_TABLE, NUMBER_TABLE)
+"""The files that say whose numbers are whose (``hosting``), in the order in which they change."""
 REGISTRATIONS = "kamailio/tables/uacreg"
 
 DATABASE = "kamailio/tables.sqlite"
@@ -270,7 +274,12 @@ def start_command(generation: generations.Generation, unit: str) -> tuple[str, .
 def data_files(generation: generations.Generation) -> tuple[generations.File, ...]:
     """The files Kamailio can read again while it runs, in the order in which that is safe."""
     found = [file for file in generation.files if file.effect in RELOADED]
-    return tuple(sorted(found, key=lambda file: (RELOADED.index(file.effect), file.path)))
+    return tuple(sorted(found, key=_safe_place))
+
+
+def _safe_place(file: generations.File) -> tuple[int, bool, str]:
+    """A number leads to its tenant, which has to be there."""
+    return RELOADED.index(file.effect), file.path == NUMBER_TABLE, file.path
 
 
 def _listeners(generation: generations.Generation) -> tuple[re.Match[str], ...]:

@@ -157,3 +157,21 @@ def test_what_contradicts_itself_is_a_problem(rest):
     with pytest.raises(errors.SiteError) as caught:
         load.load_site(TEXT.replace("REST", rest).encode(), "site.yaml")
     assert all(problem.path[:2] == ("trunks", "office") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("+49%3330-1", "+493301"),
+        ("%2B881612", "+881612"),
+        ("(030) 1", "(030) 1"),
+        ("030.1;ext=5", "0301"),
+        ("alice-b", "alice-b"),
+        ("%31%312", "112"),
+        ("1%00", "1%00"),
+        ("1%zz", "1%zz"),
+        ("", ""),
+    ],
+)
+def test_escapes_and_separators_hide_no_number(written, meant):
+    assert numbers.read(written, None).number == meant
