@@ -134,6 +134,24 @@ def rows_of(taken: dict[tuple[str, int], dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def steepest(taken: dict[tuple[str, int], dict]) -> str:
+    """What grows most from the smallest site to the largest, for either kind of numbers."""
+    lines = []
+    for numbers in dict.fromkeys(kind for kind, _ in taken):
+        low, *_, high = sorted(size for kind, size in taken if kind == numbers) * 2
+        grown = {
+            f"{title}: {name}": taken[numbers, high][what][key] / taken[numbers, low][what][key]
+            for title, told in PANELS.items()
+            for name, (what, key) in told.items()
+        }
+        most = max(grown, key=grown.__getitem__)
+        lines.append(
+            f"- {numbers}, {low:,} to {high:,} tenants, {high / low:g} times as many: nothing"
+            f" grows more than {grown[most]:.1f} times ({most}).\n"
+        )
+    return "".join(lines)
+
+
 def plot(taken: dict[tuple[str, int], dict]) -> str:
     """Seconds and memory over the number of tenants, for either kind of numbers, as SVG."""
 
@@ -165,7 +183,7 @@ def main() -> None:
         if given.json:
             raw = {f"{kind} {count}": found for (kind, count), found in taken.items()}
             given.json.write_text(json.dumps(raw, indent=1))
-    told = f"{marked.facts(given.root)}.\n\n{rows_of(taken)}"
+    told = f"{marked.facts(given.root)}.\n\n{rows_of(taken)}\n{steepest(taken)}"
     print(told)
     if given.plot:
         given.plot.write_text(plot(taken))

@@ -40,5 +40,7 @@ def test_figures_of_small_sites_are_true(tmp_path):
     assert "rpc" not in ranges["validate"]
     # A hundred numbers one by one are 99 rows more than a range.
     assert singles["one added"]["rpc"] - ranges["one added"]["rpc"] > 80
+    assert singles["all changed"]["steps"] == ["commit", "reload-table"]
+    assert "ranges, 10 to 10 tenants" in ran.stdout
     assert 0 < singles["restart"]["seconds"] < 60
     assert ET.fromstring(drawn.read_text()).tag.endswith("svg")
