@@ -189,6 +189,14 @@ OF_RULES = {
         'tenants:\n  acme:\n    fqdn: acme.sbc.example.com\n    numbers: ["+493055500"]\n'
         "    trunks: [office]\n    emergency: {trunks: [office]}",
     ),
+    "tenant-without-trunk": Kind(
+        "A tenant lists no trunk, and every trunk of the site is some tenant's own.",
+        "Who lists a trunk takes it from all who do not. Calls of this tenant from Teams can go "
+        "nowhere, and nobody can call it.",
+        "Take one trunk out of the lists of all tenants, or list one for this tenant.",
+        'tenants:\n  acme:\n    fqdn: acme.sbc.example.com\n    numbers: ["+493055500"]\n'
+        "    trunks: [office]",
+    ),
     "tenants-overlap": Kind(
         "A number is two tenants' at once: as it is, within a range, or below a prefix.",
         "A call for it would reach one customer or the other, in the wrong name perhaps.",
@@ -232,7 +240,7 @@ OF_RULES = {
         '    numbers: ["+498955500"]',
     ),
     "table-too-large": Kind(
-        "The numbers of all tenants do not fit into the memory that Kamailio has.",
+        "The numbers, trunks and destinations of all tenants do not fit into Kamailio's memory.",
         "It reads its tables when it starts, and without memory for them it does not start.",
         "Give it as much as the message says, or write numbers as ranges: one row stands for a "
         "whole block of ten, a hundred or a thousand.",

@@ -264,6 +264,40 @@ def _find_wrong_trunks(site: model.Site) -> Iterator[errors.Problem]:
                 )
 
 
+def _find_cut_off(site: model.Site) -> Iterator[errors.Problem]:
+    """One customer's file may take the last trunk that the others share, far away from theirs.
+
+    Emergency calls leave by any trunk, and phones may be called: who has phones may mean that.
+    """
+    bare = [name for name, tenant in site.tenants.items() if not tenant.trunks]
+    if not bare or not site.trunks or site.phones or set(site.trunks) - routes.own_trunks(site):
+        return
+    takers: defaultdict[str, list[str]] = defaultdict(list)
+    for name, tenant in site.tenants.items():
+        for trunk in tenant.trunks:
+            takers[trunk].append(name)
+
+    def likely(trunk: str) -> tuple[bool, int]:
+        """A carrier is most likely meant for all, and a trunk that few list was shared last."""
+        return site.trunks[trunk].kind is not model.TrunkKind.CARRIER, len(takers[trunk])
+
+    trunk = min(site.trunks, key=likely)
+    whose = takers[trunk]
+    yield errors.Problem(
+        "tenant-without-trunk",
+        f"{_and_more(bare)} {'have' if bare[1:] else 'has'} no trunk, and none is left to share:"
+        f" {_and_more(whose)} {'list' if whose[1:] else 'lists'} {trunk}",
+        ("tenants", bare[0]),
+        hint=f"a trunk that tenants list is theirs alone; take {trunk} out of their trunks, or"
+        " list one here",
+    )
+
+
+def _and_more(names: list[str]) -> str:
+    more = f" and {len(names) - 1:,} more" if names[1:] else ""
+    return f"tenant {names[0]}{more}"
+
+
 _Named = tuple[tuple[str | int, ...], str, tuple[str, ...]]
 """A trunk that a tenant names: its place below the tenant, its name, and those before it."""
 
@@ -288,7 +322,10 @@ def private_memory(site: model.Site) -> int:
 def _find_large_tables(site: model.Site) -> Iterator[errors.Problem]:
     """Kamailio that runs out of memory while it starts does not start."""
     numbers = sum(_rows(tenant) for tenant in site.tenants.values())
-    others = sum(1 + len(tenant.trunks) for tenant in site.tenants.values())
+    others = rows_about_tenants(site)
+    what, less = "numbers", "write numbers as ranges"
+    if others > numbers:
+        what, less = "trunks and destinations", "list fewer of them"
     for field, given, need in (
         ("private_memory", private_memory(site), _mebibytes(max(numbers, others), _PRIVATE)),
         ("shared_memory", site.engines.shared_memory, _mebibytes(numbers + others, _SHARED)),
@@ -296,10 +333,10 @@ def _find_large_tables(site: model.Site) -> Iterator[errors.Problem]:
         if site.tenants and need > given:
             yield errors.Problem(
                 "table-too-large",
-                f"the numbers of all tenants are {numbers:,} rows, and they need {need:,} MiB of"
-                f" {field.replace('_', ' ')}; there are {given:,}",
+                f"the {what} of all tenants are {max(numbers, others):,} rows, and with all others"
+                f" they need {need:,} MiB of {field.replace('_', ' ')}; there are {given:,}",
                 ("tenants",),
-                hint=f"engines: {{{field}: {need}}}, or write numbers as ranges",
+                hint=f"engines: {{{field}: {need}}}, or {less}",
             )
 
 
@@ -308,6 +345,25 @@ def _rows(tenant: model.Tenant) -> int:
     ranges = [tenants.split(text) for text in tenant.numbers if "-" in text]
     pieces = sum(len(routes.prefixes_of(*ends)) for ends in ranges)
     return len(tenant.numbers) - len(ranges) + pieces + len(tenant.prefixes)
+
+
+def rows_about_tenants(site: model.Site) -> int:
+    """Rows of the table ``tenant``, without what is barred for everybody.
+
+    One for each tenant, destination and trunk of a tenant's, and for each two trunks that some
+    tenant lists together. These may be many: of each trunk the others are bits of one number.
+    """
+    places = {trunk: place for place, trunk in enumerate(sorted(routes.own_trunks(site)))}
+    beside: defaultdict[str, int] = defaultdict(int)
+    rows = len(places)
+    for tenant in site.tenants.values():
+        rows += 1 + len(tenant.trunks)
+        if tenant.destinations is not None:
+            rows += len({*tenant.destinations.barred, *tenant.destinations.allowed})
+        together = sum(1 << places[trunk] for trunk in set(tenant.trunks))
+        for trunk in tenant.trunks:
+            beside[trunk] |= together
+    return rows + sum(bits.bit_count() - 1 for bits in beside.values())
 
 
 def _mebibytes(rows: int, cost: tuple[int, int]) -> int:
@@ -322,6 +378,7 @@ RULES: tuple[Callable[[model.Site], Iterator[errors.Problem]], ...] = (
     _find_shared_names,
     _find_uncovered_names,
     _find_wrong_trunks,
+    _find_cut_off,
     _find_large_tables,
 )
 """Each finds Problems of one kind."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator import changes
 from orchestrator.render import explain, hosting, routes
-from orchestrator.site import model, tenants
+from orchestrator.site import model, tenant_rules, tenants
 from orchestrator.site import routes as meaning
 
 
@@ -115,6 +115,16 @@ def check_the_ways_of_help(tenant, owned, without, verdict) -> None:
     for step in verdict.decision.steps[: len(first)] if rest else ():
         assert step.codes == tuple(range(300, 700))
         assert step.ring_within * len(first) < 9
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.randoms(use_true_random=True))
+def test_every_row_about_tenants_is_counted(choose):
+    """What Kamailio needs for the table is told before it starts."""
+    site = random_hosting.site_from(choose)
+    nobody = site.model_copy(update={"tenants": {}})
+    rows, others = (len(hosting.tenant_table(each).rows) for each in (site, nobody))
+    assert tenant_rules.rows_about_tenants(site) == rows - others
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,7 +11,8 @@ from orchestrator.site import include, load, model, parse
 
 def test_lines_of_json_are_tenants(tmp_path):
     path = write(tmp_path, LINES)
-    text = line("acme", "+4930", "+4931-+4932", trunks=["carrier"]) + "\n" + line("beta", "+4933")
+    own = {"trunks": ["carrier"]}
+    text = line("acme", "+4930", "+4931-+4932", **own) + "\n" + line("beta", "+4933", **own)
     text += '{"name": "gamma", "fqdn": "gamma.sbc.example.com", "prefixes": ["+4934"], '
     text += '"trunks": ["carrier"]}'
     (tmp_path / "some.jsonl").write_text(text)

@@ -10,7 +10,8 @@ import time
 import pytest
 import random_sites
 
-from orchestrator import errors
+from orchestrator import changes, errors
+from orchestrator.render import hosting
 from orchestrator.site import model, rules, tenant_rules, tenants
 
 WILDCARD = {"names": ["*.sbc.example.com"], "dns": {"hook": {"auth": "/usr/local/sbin/dns-add"}}}
@@ -22,7 +23,7 @@ def site(said: dict, *, trunks: tuple[str, ...] = ("one", "two"), **acme: object
     tree["trunks"] = {
         trunk: {
             "kind": "pbx",
-            "gateways": [f"sip:192.0.2.{20 + number}"],
+            "gateways": [f"sip:192.0.{2 + number // 200}.{20 + number % 200}"],
             "numbers": [str(number)],
         }
         for number, trunk in enumerate(trunks)
@@ -327,6 +328,42 @@ def test_trunks_for_emergencies_are_its_own_or_nobodys():
     ]
 
 
+def cut_off(said: dict, *, phones: bool = False, carrier: str = "two") -> model.Site:
+    """Both trunks may be somebody's own, one of them a carrier."""
+    tree = changes.as_tree(site(said))
+    tree["trunks"][carrier]["kind"] = "carrier"
+    if phones:
+        tree["phones"] = {
+            "realm": "example.com",
+            "users": {"anna": {"number": "+4999", "password": {"env": "A"}}},
+        }
+    return model.Site.model_validate(tree)
+
+
+def test_nobody_takes_the_last_trunk_from_others():
+    """Who lists a trunk takes it from all who do not, perhaps in a file far from theirs."""
+    said = {
+        "a": {"numbers": ["+4930"]},
+        "b": {"numbers": ["+4931"], "trunks": ["one", "two"]},
+        "c": {"numbers": ["+4932"], "trunks": ["one"]},
+        "d": {"numbers": ["+4933"]},
+    }
+    problem = only(cut_off(said))
+    assert (problem.id, problem.path) == ("tenant-without-trunk", ("tenants", "a"))
+    assert problem.message == (
+        "tenant a and 1 more have no trunk, and none is left to share: tenant b lists two"
+    )
+    assert "take two out of their trunks, or list one here" in problem.hint
+    assert "tenant b and 1 more list one" in only(cut_off(said, carrier="one")).message
+
+    assert found(cut_off(said, phones=True)) == []
+    said["b"]["trunks"] = ["one"]
+    assert found(cut_off(said)) == []
+    del said["a"], said["d"]
+    said["b"]["trunks"] = ["one", "two"]
+    assert found(cut_off(said)) == []
+
+
 def test_guesses_are_not_made_for_ever():
     said = {
         f"t{number}": {"numbers": [f"+4930{number:02}"], "trunks": ["tow"]} for number in range(30)
@@ -347,5 +384,15 @@ def test_tables_fit_into_memory():
     assert (problem.id, problem.path) == ("table-too-large", ("tenants",))
     assert "they need 65 MiB of private memory; there are 64" in problem.message
     assert problem.hint == "engines: {private_memory: 65}, or write numbers as ranges"
+    assert problem.message.startswith(f"the numbers of all tenants are {most + 1:,} rows")
     ranges = [f"+49{number:06}000-+49{number:06}999" for number in range(1000)]
     assert found(site({"a": {"numbers": ranges}})) == []
+
+    barred = len(hosting.tenant_table(site({})).rows)
+    # A trunk with every other, both ways, and each of them with the tenant.
+    names = tuple(f"t{number}" for number in range(303))
+    many = site({"a": {"numbers": ["+49"], "trunks": names}}, trunks=names)
+    problem = only(many)
+    rows = len(hosting.tenant_table(many).rows) - barred
+    assert problem.message.startswith(f"the trunks and destinations of all tenants are {rows:,}")
+    assert problem.hint == "engines: {private_memory: 65}, or list fewer of them"
