@@ -9,6 +9,8 @@ files are told at once. What all files together may cost is bounded here (record
 from __future__ import annotations
 
 import glob
+import itertools
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ MOST_VALUES = 2_500_000
 JSON_LINES = ".jsonl"
 """How the name of a file ends that has a tenant in each line."""
 
+_BELOW = "**"
 _AT: tree.Path = (tree.TENANTS, KEY)
 _Place = tuple[tree.Path, str]
 
@@ -126,10 +129,23 @@ def _files(
 ) -> Iterator[tuple[tree.Path, str]]:
     """Every file once, in the order of the globs and of their names."""
     seen: set[str] = set()
+    walk = _Walk()
     for where, pattern in globs:
         # Path.glob() takes no pattern from the root, and hidden files for others.
-        whole = str(Path(glob.escape(str(folder))) / pattern)
-        found = glob.glob(whole)  # noqa: PTH207
+        found = walk.find((Path(glob.escape(str(folder))) / pattern).parts)
+        for said in walk.faults():
+            made.problems.append(_told("include-unreadable", said, places, where))
+        if walk.folders > MOST_FILES:
+            made.problems.append(
+                _told(
+                    "too-many-files",
+                    f"tenants.include looks into more than {MOST_FILES:,} folders",
+                    places,
+                    where,
+                    hint="begin ** at a folder that has nothing but tenants in it",
+                )
+            )
+            return
         if not found:
             made.problems.append(
                 _told(
@@ -154,6 +170,45 @@ def _files(
             )
             return
         yield from ((where, path) for path in new)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Finds files by glob; ``**`` are all folders below, but hidden ones and links to others.
+
+    A link may lead back to where it stands. What ``glob`` finds by itself ends after one folder,
+    or never, and says nothing of a folder that it may not read.
+    """
+
+    folders: int = 0
+    refused: list[OSError] = field(default_factory=list)
+
+    def find(self, parts: tuple[str, ...]) -> list[str]:
+        """The files that match a glob, taken apart at its slashes."""
+        if _BELOW not in parts:
+            return glob.glob(str(Path(*parts)))  # noqa: PTH207
+        place = parts.index(_BELOW)
+        rest = tuple(itertools.dropwhile(_BELOW.__eq__, parts[place:])) or ("*",)
+        found = []
+        for top in glob.glob(str(Path(*parts[:place]))):  # noqa: PTH207
+            for folder in self._below(top):
+                found += self.find((*Path(glob.escape(folder)).parts, *rest))
+        return [each for each in found if not Path(each).is_dir()]
+
+    def _below(self, top: str) -> Iterator[str]:
+        """A folder and all below it, until they are too many."""
+        for folder, names, _ in os.walk(top, onerror=self.refused.append):
+            self.folders += 1
+            if self.folders > MOST_FILES:
+                return
+            names[:] = [name for name in names if not name.startswith(".")]
+            yield folder
+
+    def faults(self) -> Iterator[str]:
+        """What kept it from looking, each once."""
+        while self.refused:
+            error = self.refused.pop()
+            yield f"{error.filename} cannot be read: {error.strerror or error}"
 
 
 def _told(

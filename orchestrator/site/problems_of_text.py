@@ -70,9 +70,9 @@ OF_YAML = {
         "tenants:\n  include: [tenants.d/*.yaml, generated/*.jsonl]",
     ),
     "too-many-files": Kind(
-        "tenants.include names more files than are read.",
+        "tenants.include names more files than are read, or looks into more folders.",
         "A limit keeps a glob that is too wide from reading the whole disk.",
-        "Put several tenants into one file, or all into one .jsonl.",
+        "Put several tenants into one file, or all into one .jsonl; begin ** at their folder.",
     ),
     "too-many-aliases": Kind(
         "Aliases (*name) are used very often, or stand for very much.",

@@ -54,6 +54,56 @@ def test_globs_are_relative_to_the_site_and_read_once(tmp_path, monkeypatch):
     assert places.position(("tenants", "a")).file == "tenants.d/a.yaml"
 
 
+DEEP = (
+    *("a", "east/b", "east/far/c", "east/far/farther/d", "[1]/e"),
+    *(".hidden", ".git/f", "east/.old/g"),
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("tenants.d/*.yaml", "a"),
+        ("tenants.d/*/*.yaml", "abe"),
+        ("tenants.d/**/*.yaml", "abcde"),
+        ("tenants.d/**", "abcde"),
+        ("tenants.d/**/*", "abcde"),
+        ("tenants.d/**/**/**/*.yaml", "abcde"),
+        ("**/far/*.yaml", "c"),
+        ("**/far/**/*.yaml", "cd"),
+        ("tenants.d/e*/**/*.yaml", "bcd"),
+    ],
+)
+def test_two_stars_are_all_folders_below(tmp_path, monkeypatch, pattern, names):
+    """But not what is hidden, nor a link, which may lead to where it stands."""
+    (tmp_path / "site[1]").mkdir()
+    path = write(tmp_path / "site[1]", f"tenants: {{include: '{pattern}'}}\n")
+    top = tmp_path / "site[1]/tenants.d"
+    for number, place in enumerate(DEEP):
+        file, name = top / f"{place}.yaml", place.rpartition("/")[2].strip(".")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(tenant(name, f"+493{number}"))
+    for folder in (top, top / "east", top / "east/far"):
+        (folder / "again").symlink_to(top)
+
+    assert "".join(sorted(load.read_site(path)[0].tenants)) == names
+    monkeypatch.chdir(tmp_path / "site[1]")
+    assert "".join(sorted(load.read_site("site.yaml")[0].tenants)) == names
+
+
+def test_two_stars_look_into_so_many_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(include, "MOST_FILES", 20)
+    path = write(tmp_path, "tenants: {include: tenants.d/**/*.yaml}\n", a=tenant("a", "+4930"))
+    for number in range(19):
+        (tmp_path / f"tenants.d/{number}").mkdir()
+    load.read_site(path)
+    (tmp_path / "tenants.d/1/one").mkdir()
+
+    (problem,) = problems_of(path)
+    assert problem.id == "too-many-files"
+    assert problem.message == "tenants.include looks into more than 20 folders"
+
+
 def test_an_alias_may_stand_for_all_tenants(tmp_path):
     """Its value is another part's as well, and must not change under it."""
     tail = "tenants: &t {include: 'tenants.d/*.yaml'}\nmedia: *t\n"
@@ -198,6 +248,14 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "tenants.d/a.yaml").chmod(0)
 
     assert "Permission denied" in problems_of(path)[0].message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read(tmp_path):
+    path = write(tmp_path, "tenants: {include: '**/*.yaml'}\n", a=tenant("acme", "+4930"))
+    (tmp_path / "tenants.d").chmod(0)
+
+    assert "tenants.d cannot be read: Permission denied" in problems_of(path)[0].message
 
 
 def from_stdin(text: bytes) -> None:
