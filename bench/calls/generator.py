@@ -77,6 +77,8 @@ class Load:
         self.name = "fill"
         self.phase = self.phases.setdefault("fill", Phase(plan["rate"]))
         self.numbers = itertools.count(1)
+        # Of no generator before: a Call-ID that came back would be a loop (482).
+        self.host = f"load{time.time_ns():x}"
         self.standing: list[agent.Call] = []
         self.short: set[str] = set()
         self.tasks: list[asyncio.Task[None]] = []
@@ -157,7 +159,7 @@ class Load:
             for number in range(self.plan["standing"][source]):
                 talks = number < self.plan["talking"][source]
                 call = agent.Call(
-                    *(f"s{len(self.standing)}@load", source, "standing", self.name, 0.0),
+                    *(f"s{len(self.standing)}@{self.host}", source, "standing", self.name, 0.0),
                     port=audio.PORT if talks else agent.SILENT_PORT,
                     when_up=self._talk if talks else None,
                 )
@@ -195,7 +197,13 @@ class Load:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.phase.latest = max(self.phase.latest, time.monotonic() - due)
             call = agent.Call(
-                *(f"n{next(self.numbers)}@load", source, "new", self.name, self.plan["ring"]),
+                *(
+                    f"n{next(self.numbers)}@{self.host}",
+                    source,
+                    "new",
+                    self.name,
+                    self.plan["ring"],
+                ),
                 when_up=self._up,
                 when_over=self._over,
             )
