@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator import plan
@@ -37,6 +37,11 @@ _MECHANISMS = {
     **dict.fromkeys((plan.Kind.START_KAMAILIO, plan.Kind.START_RTPENGINE), "start"),
     plan.Kind.INSTALL_UNITS: "service reload",
 }
+
+_LONG, _SHOWN = 160, 5
+"""Characters of a value before and after that are shown as they are; how much of a longer list."""
+_BETWEEN = ", "
+"""What stands between the parts of a list (``changes``)."""
 
 
 def fields_of(told: look.Look, site: str, places: tree.SourceMap) -> dict[str, object]:
@@ -180,12 +185,37 @@ def _change_lines(change: Mapping[str, object]) -> list[str]:
     if change["sign"] == "-":
         return lines
     for detail in _mappings(change["details"]):
-        before, after = detail["before"], detail["after"]
-        if before and after:
-            lines.append(f"      ~ {detail['field']:<28} {before} -> {after}")
-        else:
-            lines.append(f"      {'+' if after else '-'} {detail['field']:<28} {after or before}")
+        lines += _detail_lines(
+            str(detail["field"]), str(detail["before"] or ""), str(detail["after"] or "")
+        )
     return lines
+
+
+def _detail_lines(field: str, before: str, after: str) -> Iterator[str]:
+    """A field, as it was and as it is; of a long list how many there are, what came and went."""
+    sign = "~" if before and after else "+" if after else "-"
+    if len(before) + len(after) <= _LONG:
+        yield f"      {sign} {field:<28} {' -> '.join(filter(None, (before, after)))}"
+        return
+    old, new = (tuple(filter(None, text.split(_BETWEEN))) for text in (before, after))
+    if sign != "~":
+        yield f"      {sign} {field:<28} {_some(old or new)}"
+        return
+    kept = {*old} & {*new}
+    came = tuple(each for each in new if each not in kept)
+    went = tuple(each for each in old if each not in kept)
+    same = "" if came or went else ", the same in another order"
+    yield f"      ~ {field:<28} {len(old):,} -> {len(new):,}{same}"
+    for moved, mark in ((came, "+"), (went, "-")):
+        if moved:
+            yield f"          {mark} {_some(moved)}"
+
+
+def _some(several: tuple[str, ...]) -> str:
+    """The first of them, none of them longer than a line, and how many more there are."""
+    more = f" and {len(several) - _SHOWN:,} more" if len(several) > _SHOWN else ""
+    shown = (each if len(each) <= _LONG else f"{each[:_LONG]}..." for each in several[:_SHOWN])
+    return _BETWEEN.join(shown) + more
 
 
 def _step_line(step: Mapping[str, object]) -> str:
