@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import sys
 
-import ground
 import lanes
 import pytest
-import test_routes_on_the_wire as routes_on_the_wire
-import wire
+import wire_ground
 import wire_tenants
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -22,10 +18,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 SITES = int(os.environ.get("SBCCTL_WIRE_SITES", "40"))
 CALLS = 20
 FIRST = 1
-KINDS = {"host": "debian12"}
 
 
-class TenantGround(routes_on_the_wire.WireGround):
+class TenantGround(wire_ground.WireGround):
     """With a certificate for the names of customers."""
 
     def settle(self) -> None:
@@ -37,21 +32,7 @@ def test_tenants_are_kept_apart_on_the_wire(lane, tmp_path):
     """Refusals, targets, callers and names are as predicted; minutes are counted and end."""
     with TenantGround(tmp_path, lanes.root(lane)) as machine:
         first = wire_tenants.universe(random.Random(FIRST), tmp_path)
-        (tmp_path / "site.yaml").write_text(json.dumps(first))
-        words = (str(tmp_path), KINDS.get(lane, lane), str(FIRST), str(SITES), str(CALLS))
-        driver = machine.start(sys.executable, str(ground.HERE / "wire_tenants.py"), *words)
-        assert driver.stdin
-        assert driver.stdout
-        assert driver.stdout.readline() == b"ready\n"
-        machine.run(
-            *machine.words("apply", f"{tmp_path}/site.yaml"), env={"PASSWORD": wire.PASSWORD}
-        )
-        driver.stdin.write(b"go\n")
-        driver.stdin.flush()
-        said = driver.stdout.read().decode()
-    assert said.startswith("{"), said
-    told = json.loads(said)
-    sys.stdout.write(json.dumps({**told, "lane": lane}))
+        told = machine.drive("wire_tenants.py", lane, first, FIRST, SITES, CALLS)
     assert told["wrong"] == []
     assert told["calls"] == SITES * CALLS
     talked = told["minutes"]
