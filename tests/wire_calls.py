@@ -20,7 +20,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -250,14 +250,28 @@ async def compare(world: wire.World, sbc: Sbc, site: model.Site, calls: list[wir
     return wrong
 
 
-async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int) -> dict:
-    """Place *count* calls through each of the sites of these *seeds*."""
-    world = wire.World(folder)
+async def begin(world: wire.World, folder: Path, facts: views.EngineFacts) -> Sbc:
+    """Be there, say so, and wait until the SBC serves."""
     await world.open()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)
-    sbc = Sbc(folder, facts)
+    return Sbc(folder, facts)
+
+
+def run(main: Callable[..., Coroutine[None, None, dict]]) -> None:
+    """Give *main* what the command line says, and print what it tells."""
+    _, where, kind, first, sites, each = sys.argv
+    known = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}[kind]
+    seeds = range(int(first), int(first) + int(sites))
+    told = asyncio.run(main(Path(where), known, seeds, int(each)))
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int) -> dict:
+    """Place *count* calls through each of the sites of these *seeds*."""
+    world = wire.World(folder)
+    sbc = await begin(world, folder, facts)
     sbc.hurry()
     await world.dial()
     wrong, numbers = [], itertools.count(1)
@@ -291,9 +305,4 @@ async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int)
 
 
 if __name__ == "__main__":
-    _, where, kind, first, sites, each = sys.argv
-    known = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}[kind]
-    told = asyncio.run(
-        main(Path(where), known, range(int(first), int(first) + int(sites)), int(each))
-    )
-    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    run(main)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import random
 import re
-import sys
 from pathlib import Path
 
 import random_sites
@@ -111,11 +109,7 @@ def happened(invite: str) -> tuple[str, str]:
 async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int) -> dict:
     """Place *count* calls to each trunk in each of the sites of these *seeds*."""
     world = Listener(folder)
-    await world.open()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.readline)
-    sbc = wire_calls.Sbc(folder, facts)
+    sbc = await wire_calls.begin(world, folder, facts)
     tree = wire_calls.universe(random.Random(seeds[0]), folder)
     for trunk in tree["trunks"].values():
         del trunk["gateways"][1:]
@@ -152,9 +146,4 @@ async def main(folder: Path, facts: views.EngineFacts, seeds: range, count: int)
 
 
 if __name__ == "__main__":
-    _, where, kind, first, sites, each = sys.argv
-    known = {"debian12": views.DEBIAN_12, "debian13": views.DEBIAN_13}[kind]
-    told = asyncio.run(
-        main(Path(where), known, range(int(first), int(first) + int(sites)), int(each))
-    )
-    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    wire_calls.run(main)

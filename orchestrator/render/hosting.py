@@ -8,7 +8,7 @@ key            value
 ``FQDN``       ``n=NAME``, limits (``max``, ``cps``, ``min``), ``cid=+49`` for the number that
                trunks see in its calls, or ``cid=own/+49`` for who has no number of its own,
                ``r=ROUTE`` for trunks of its own; for emergency calls ``hc=+49``, the number
-               that trunks see, and ``hw=WAY``, what stands before the name of the route
+               that trunks see, and ``hw=WAY``, what stands before the name of the route;
                beside them ``at`` and ``set``, the address and the dispatcher set of who has a
                trunk of its own at Microsoft
 ``FQDN/+49``   numbers that begin so may be called: ``yes``, or ``no``; ``d`` in ``FQDN`` has the
