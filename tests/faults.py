@@ -137,11 +137,13 @@ class Warm:
         assert self._server.stdout
         self._server.stdin.write(json.dumps(question).encode() + b"\n")
         self._server.stdin.flush()
+        said = b""
         while line := self._server.stdout.readline():
             if line.startswith(b"@"):
                 told: dict = json.loads(line[1:])
                 return told
-        raise Broken("the warm process has died")
+            said += line
+        raise Broken(f"the warm process has died: {said[-4000:].decode(errors='replace')}")
 
     def run(self, words: list[str], *strace: str) -> tuple[int, str, str]:
         """Exit code (negative: a signal), what was said, what strace saw."""

@@ -25,6 +25,8 @@ from orchestrator import cli
 
 _TICK = 0.0003
 _STILL = 0.004
+_LONGEST = 200.0
+"""Seconds that a command line may take when it is stopped at each call; it takes twenty."""
 
 
 def _child(words: list[str], folder: Path, begin: int) -> None:
@@ -70,10 +72,13 @@ def _run(
 
 def _until_it_ends(pid: int, watching: int, at_stop: Callable[[], None] | None) -> int:
     """Wait for a process; one that strace stopped is looked at and sent on."""
+    latest = time.monotonic() + _LONGEST
     while at_stop:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return status
+        if time.monotonic() > latest:
+            raise _too_long(pid, watching)
         # In the stops between, strace is at work; twice, because it may not be awake yet.
         if not (_stands(pid, watching) and _stands(pid, watching)):
             time.sleep(_TICK)
@@ -98,6 +103,30 @@ def _letter(pid: int) -> str:
         return "?"
 
 
+class Stuck(Exception):
+    """strace has left a process stopped for good: no fault of the process or of an engine."""
+
+
+def _too_long(pid: int, watching: int) -> Exception:
+    """What to say of a command line that does not end, which is ended now."""
+    seen = f"it does not end:\n{_seen(pid)}\nstrace:\n{_seen(watching)}"
+    stuck = _letter(pid) in "tT"
+    os.kill(watching, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    return Stuck(seen) if stuck else TimeoutError(seen)
+
+
+def _seen(pid: int) -> str:
+    """What the kernel says of a process."""
+    told = []
+    for name in ("stat", "wchan", "syscall"):
+        try:
+            told.append(f"{name}: {Path(f'/proc/{pid}/{name}').read_text()}")
+        except OSError as error:
+            told.append(str(error))
+    return "\n".join(told)
+
+
 def _stopped(folder: Path, asked: dict) -> dict:
     """Run a command line stopped at every call, and keep each state it makes."""
     named = asked["place"]
@@ -109,6 +138,8 @@ def _stopped(folder: Path, asked: dict) -> dict:
         nonlocal stops
         stops += 1
         disk, held = place.disk(), place.held()
+        if not held:
+            raise ConnectionError(f"at stop {stops} Kamailio does not say what it holds")
         if f"{disk} {held}" not in kept:
             into = Path(asked["into"]) / str(len(kept))
             place.keep(into)
@@ -116,7 +147,10 @@ def _stopped(folder: Path, asked: dict) -> dict:
 
     calls = asked["stops"]
     strace = ["-e", f"trace={calls}", "-e", f"inject={calls}:signal=STOP"]
-    code = _run(folder, asked["words"], strace, look)
+    try:
+        code = _run(folder, asked["words"], strace, look)
+    except Stuck as stuck:
+        return {"stuck": f"after {stops} stops {stuck}"}
     return {"code": code, "stops": stops, "states": list(kept.values())}
 
 
