@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -148,6 +149,8 @@ class Killed:
             # Seen once in some fifty runs, on a busy machine.
             sys.stderr.write(f"once more, because of strace: {told['stuck']}\n")
             self.bring(place, "before", at_first)
+            shutil.rmtree(self.folder / "before")
+            place.keep(self.folder / "before")  # as new as what comes now
             told = warm.stop_at_each(way.words(), place, self.folder / "again")
         assert told.get("code") == 0, told
         place.keep(self.folder / "after")
