@@ -102,8 +102,8 @@ def _trunk(
 ) -> dict:
     trunk = {"kind": choose.choice(("pbx", "carrier")), "gateways": gateways}
     if not is_default or choose.random() < 0.4:
-        wanted = {_number(choose, 1, 4) for _ in range(choose.randint(1, 3))} - taken
-        trunk["numbers"] = sorted(wanted) or [f"7{len(taken)}"]
+        wanted = {_number(choose, 1, 4) for _ in range(choose.randint(0, 3))} - taken
+        trunk["numbers"] = sorted(wanted)
         taken.update(trunk["numbers"])
     if choose.random() < 0.4:
         trunk["numbering"] = {"country": "49", "out": choose.choice(FORMS)}

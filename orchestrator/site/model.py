@@ -281,8 +281,8 @@ class Trunk(Part):
     """pbx or carrier."""
     gateways: Annotated[tuple[GatewayText, ...], Field(min_length=1, max_length=32)]
     """Where calls are sent, in order: the next one is tried when one does not answer."""
-    numbers: tuple[Number, ...] = ()
-    """Prefixes of the numbers this trunk serves; without any it takes what no other serves."""
+    numbers: tuple[Number, ...] | None = None
+    """Prefixes it serves; left out, it takes what no other serves; [] is for routes alone."""
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] | None = None
     """Codecs it may use, the preferred one first; by default whatever both ends agree on."""
     transcode: bool = False

@@ -63,8 +63,9 @@ OF_RULES = {
     "two-default-trunks": Kind(
         "Two trunks have no numbers.",
         "A trunk without numbers takes what no other serves, and only one can.",
-        "Give numbers to all of them but one.",
-        'trunks:\n  office:\n    kind: pbx\n    numbers: ["+4930555"]',
+        "Give numbers to all of them but one, or numbers: [] to those that only routes lead to.",
+        'trunks:\n  office:\n    kind: pbx\n    numbers: ["+4930555"]\n'
+        "  second:\n    kind: carrier\n    numbers: []",
     ),
     "number-twice": Kind(
         "The same number or prefix belongs to two trunks, phones or lists.",

@@ -156,7 +156,7 @@ def _overlapping(site: model.Site) -> Iterator[_Pair]:
 
 
 def _find_too_many_rows(site: model.Site) -> Iterator[errors.Problem]:
-    rows = sum(len(trunk.numbers) for trunk in site.trunks.values())
+    rows = sum(len(trunk.numbers or ()) for trunk in site.trunks.values())
     for name, route in site.routes.items():
         for match in routes.matches_of(route):
             is_range = match.precision is routes.Precision.RANGE

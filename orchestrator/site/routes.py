@@ -314,13 +314,13 @@ def _phones(site: model.Site) -> Iterator[Rule]:
 def _trunks(site: model.Site) -> Iterator[Rule]:
     owned = own_trunks(site)
     for name, trunk in site.trunks.items():
-        for place, prefix in enumerate(trunk.numbers):
+        for place, prefix in enumerate(trunk.numbers or ()):
             path = ("trunks", name, "numbers", place)
             match = Match(Precision.PREFIX, prefix)
             yield _implied(name, path, match)
             # A trunk that dials what it serves itself means Teams, not a shorter prefix.
             yield _implied(TEAMS, path, match, (name,))
-        if not trunk.numbers and name not in owned:
+        if trunk.numbers is None and name not in owned:
             yield _implied(name, ("trunks", name), Match(Precision.EVERYTHING), (TEAMS,))
 
 

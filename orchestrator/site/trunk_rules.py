@@ -68,22 +68,26 @@ def _find_carriers_that_transfer(site: model.Site) -> Iterator[errors.Problem]:
 
 def _find_several_defaults(site: model.Site) -> Iterator[errors.Problem]:
     owned = routes.own_trunks(site)
-    without = [name for name, it in site.trunks.items() if not it.numbers and name not in owned]
+    without = [
+        name for name, it in site.trunks.items() if it.numbers is None and name not in owned
+    ]
     for name in without[1:]:
         yield errors.Problem(
             "two-default-trunks",
             f"trunk {name} has no numbers, and neither has trunk {without[0]}",
             ("trunks", name),
-            hint="one trunk may take what no other serves; give numbers to the others",
+            hint="one trunk may take what no other serves; give numbers to the others, or"
+            " numbers: [] to those that only routes lead to",
         )
 
 
 def _find_repeated_prefixes(site: model.Site) -> Iterator[errors.Problem]:
     trunk_of: dict[str, str] = {}
     for name, trunk in site.trunks.items():
-        for place, prefix in enumerate(trunk.numbers):
+        numbers = trunk.numbers or ()
+        for place, prefix in enumerate(numbers):
             first = trunk_of.setdefault(prefix, name)
-            if first != name or prefix in trunk.numbers[:place]:
+            if first != name or prefix in numbers[:place]:
                 yield errors.Problem(
                     "number-twice",
                     f"the prefix {prefix} of trunk {name} is served by trunk {first} already"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.render import routes as tables
-from orchestrator.site import model, routes
+from orchestrator.site import model, routes, rules
 
 SITES = 1_000
 CALLS = 20
@@ -142,6 +142,21 @@ def test_a_call_to_nobody_has_no_route():
     table = tables.compile_site(wanted)
     assert tables.decide(table, "teams", "+1") == tables.Decision("", "", False, ())
     assert tables.decide(table, "colt", "+1").route == ".teams"
+
+
+def test_an_empty_list_of_numbers_leaves_a_trunk_to_routes():
+    """Several such trunks are no default of anybody's, and what they dial goes where it went."""
+    tree = site("out: {from: [teams], prefix: '+1', to: [colt, office]}")
+    none = {name: it.model_copy(update={"numbers": ()}) for name, it in tree.trunks.items()}
+    wanted = tree.model_copy(update={"trunks": none})
+    assert rules.find_problems(wanted) == ()
+    table = tables.compile_site(wanted)
+    decision = tables.decide(table, "teams", "+1")
+    assert [step.party for step in decision.steps] == ["colt", "office"]
+    assert tables.decide(table, "teams", "+49").route == ""
+    assert tables.decide(table, "teams", "+49301").route == ".phone"
+    for source in none:
+        assert tables.decide(table, source, "+1").route == ".teams"
 
 
 def test_a_token_of_a_transfer_is_no_number():

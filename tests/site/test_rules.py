@@ -123,7 +123,7 @@ CASES = [
         "gateway-shared",
         ("trunks", "colt", "gateways", 0),
     ),
-    ({"trunks__colt__numbers": []}, "two-default-trunks", ("trunks", "colt")),
+    ({"trunks__colt__numbers": None}, "two-default-trunks", ("trunks", "colt")),
     ({"trunks__office__numbers": ["+49"]}, "number-twice", ("trunks", "colt", "numbers", 0)),
     (
         {"trunks__office__numbers": ["+48", "+48"]},
@@ -195,7 +195,7 @@ def test_all_rules_at_once():
         teams__cloud="dod",
         teams__port="5067",
         node__public_address="0.0.0.0",
-        trunks__colt__numbers=[],
+        trunks__colt__numbers=None,
     )
     kinds = {problem.id for problem in rules.find_problems(site)}
     assert kinds == {"cloud-port", "unusable-address", "two-default-trunks"}
