@@ -49,7 +49,7 @@ class Holding:
         if file.effect is generations.Effect.REGISTRATIONS_RELOAD:
             told = {each.row for each in kamailio_uac.held(self._rpc)}
             return told == wanted.registrations(self._generation)
-        if not wanted.count_rows(file):
+        if not wanted.has_rows(file):
             return self.counts.get(file.table) == 0
         if sealed := wanted.seal(file):
             seal = kamailio_tables.seal_of(self._rpc, file.table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -256,7 +255,7 @@ class Change:
         if sealed is None or text is None:
             return False
         found = wanted.changed_rows(text, file, most=_MOST_LINES)
-        old = wanted.seal(dataclasses.replace(file, text=text))
+        old = wanted.seal_of(text)
         if found is None or old in (None, sealed):
             return False
         held = kamailio_tables.seal_of(self._machine.rpc, file.table)

@@ -88,15 +88,19 @@ def look(folder: Path, told: Manifest) -> Found:
         except OSError:
             content = b""
             missing.append(entry.path)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
+        held = hashlib.sha256(content).hexdigest()
+        if held != entry.sha256:
             drifted.append(entry.path)
+        text = content.decode("utf-8", "replace")
         found.append(
             generations.File(
                 path=entry.path,
-                text=content.decode("utf-8", "replace"),
+                text=text,
                 effect=generations.Effect(entry.effect),
                 secret=entry.secret,
                 table=entry.table,
+                # A character that was replaced makes another text of it.
+                known="" if "\ufffd" in text else held,
             )
         )
     generation = generations.Generation(files=tuple(found), skeleton=told.skeleton)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -29,7 +29,8 @@ from orchestrator.site import model
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_SPECIAL = re.compile(rf"[{_CONTROLS}\\:]")
+# What is surely neither special in a table nor a control character.
+_PLAIN = bytes(sorted({*range(0x20, 0x7F)} - {*b"\\:"}))
 _WORD = re.compile(r"[A-Za-z0-9_.:/+*@=;,-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _PATH = re.compile(r"/[A-Za-z0-9_./+@-]*")
@@ -63,6 +64,7 @@ class File:
         effect: What the engines need to take notice of a change.
         secret: True when only the engine's user may read it.
         table: For ``TABLE_RELOAD``: the name of the htable that reads it.
+        known: The digest, of who has it already.
         digest: SHA-256 of the content, in hexadecimal.
     """
 
@@ -71,11 +73,13 @@ class File:
     effect: Effect
     secret: bool = False
     table: str = ""
+    known: InitVar[str] = ""
     digest: str = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: str) -> None:
         """A text may be large, and its digest is asked for often."""
-        object.__setattr__(self, "digest", hashlib.sha256(self.text.encode()).hexdigest())
+        digest = known or hashlib.sha256(self.text.encode()).hexdigest()
+        object.__setattr__(self, "digest", digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,13 @@ def column(value: str) -> _Marked:
 def rows(table: tables.Table) -> _Marked:
     """The rows of an htable as lines of a db_text table.
 
-    There may be a million: most have nothing to escape, which one look at all of them tells.
+    There may be a million: most have nothing to escape, which one look at a block of them tells.
     """
-    if _SPECIAL.search("".join([part for row in table.rows for part in row])):
-        lines = [f"{column(key)}:0:0:{column(value)}:0\n" for key, value in table.rows]
-    else:
-        lines = [f"{key}:0:0:{value}:0\n" for key, value in table.rows]
+    lines = [f"{column(key)}:0:0:{column(value)}:0\n" for key, value in table.rows]
+    for value, keys in table.blocks:
+        if "".join(keys).encode().translate(None, _PLAIN):
+            keys = tuple(map(column, keys))  # noqa: PLW2901 - the same, as they are written
+        lines.append(f":0:0:{column(value)}:0\n".join((*keys, "")))
     return _Marked("".join(lines))
 
 

@@ -119,21 +119,30 @@ def _destinations(tenant: tenants.Tenant) -> Iterator[tuple[str, str]]:
 
 
 def number_table(site: model.Site) -> tables.Table:
-    """The table ``number``."""
-    entries: dict[str, str] = {}
+    """The table ``number``: what each tenant has stands together.
+
+    A million single numbers need no common order then, and few steps of Python each.
+    """
+    owned: dict[str, list[str]] = {}
+    beginnings: list[str] = []
     for tenant in site.tenants.values():
-        entries |= dict.fromkeys(_keys_of(tenant), tenant.fqdn)
-    return tables.sealed("number", entries | routing.widths_of(entries), bits=_NUMBER_BITS)
+        singles, others = _keys_of(tenant)
+        owned[tenant.fqdn] = singles + others
+        beginnings += others
+    return tables.sealed("number", routing.widths_of(beginnings), bits=_NUMBER_BITS, owned=owned)
 
 
-def _keys_of(tenant: tenants.Tenant) -> list[str]:
-    """The keys of a tenant's numbers."""
-    keys = [f"={text}" for text in tenant.numbers if "-" not in text]
-    if len(keys) < len(tenant.numbers):
-        for first, last in map(tenants.split, (text for text in tenant.numbers if "-" in text)):
-            parts = routes.prefixes_of(first, last) if first != last else ()
-            keys += [f"r{len(first)}/{part}" for part in parts] or [f"={first}"]
-    return keys + [f"p{prefix}" for prefix in tenant.prefixes]
+def _keys_of(tenant: tenants.Tenant) -> tuple[list[str], list[str]]:
+    """The keys of a tenant's numbers, and those of beginnings of its numbers."""
+    if "-" not in "".join(tenant.numbers):
+        return ["=" + text for text in tenant.numbers], [f"p{each}" for each in tenant.prefixes]
+    singles = [f"={text}" for text in tenant.numbers if "-" not in text]
+    beginnings = [f"p{prefix}" for prefix in tenant.prefixes]
+    for first, last in map(tenants.split, (text for text in tenant.numbers if "-" in text)):
+        parts = routes.prefixes_of(first, last) if first != last else ()
+        beginnings += [f"r{len(first)}/{part}" for part in parts]
+        singles += () if parts else (f"={first}",)
+    return singles, beginnings
 
 
 # -- walk -------------------------------------------------------------------------------------
@@ -182,8 +191,8 @@ class Hosted:
     """The rows about tenants, and what Kamailio makes of a call by them."""
 
     def __init__(self, site: model.Site) -> None:
-        self._tenant = {row.key: row.value for row in tenant_table(site).rows}
-        self._number = {row.key: row.value for row in number_table(site).rows}
+        self._tenant = tenant_table(site).entries()
+        self._number = number_table(site).entries()
         self._owned = routes.own_trunks(site)
 
     def decide(self, table: routing.RouteTable, call: Call) -> Verdict:

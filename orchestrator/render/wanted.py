@@ -10,10 +10,11 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 
 from orchestrator.render import generation as generations
-from orchestrator.render import tables, trunks
+from orchestrator.render import tables, texts, trunks
 
 KAMAILIO_UNIT = "systemd/sbcctl-kamailio.service"
 RTPENGINE_UNIT = "systemd/sbcctl-rtpengine.service"
@@ -203,14 +204,15 @@ def changed_rows(
 ) -> tuple[dict[str, str], frozenset[str]] | None:
     """What is different between two texts of a rendered htable: rows to set, and keys to delete.
 
-    None when more than *most* lines are. Whole tables are compared as lines, which takes a tenth
-    of the time of reading each row.
+    None when more than *most* lines are.
     """
-    old, new = (frozenset(text.splitlines()[1:]) for text in (before, after.text))
-    if before.startswith(_NUMBERED) or len(new ^ old) > most:
+    head = before.find("\n") + 1
+    lines = texts.changed_lines(before, after.text, most)
+    if lines is None or before.startswith(_NUMBERED) or before[:head] != after.text[:head]:
         return None
-    gone, came = (dict(map(_row, lines)) for lines in (old - new, new - old))
-    return came, frozenset(gone.keys() - came.keys())
+    gone, came = (dict(map(_row, each)) for each in lines)
+    rows = {key: value for key, value in came.items() if gone.get(key) != value}
+    return rows, frozenset(gone.keys() - came.keys())
 
 
 def _row(line: str) -> tuple[str, str]:
@@ -220,14 +222,20 @@ def _row(line: str) -> tuple[str, str]:
 
 def seal(file: generations.File) -> tuple[str, int] | None:
     """The digest that a large table carries, and its number of rows; None for all others."""
-    place = file.text.find(f"\n{tables.SEAL}:0:0:")
-    found = _SEAL.match(file.text, place + 1) if place >= 0 else None
-    return (found[1], count_rows(file)) if found else None
+    return seal_of(file.text)
 
 
-def count_rows(file: generations.File) -> int:
-    """How many rows a rendered htable has, the seal among them."""
-    return file.text.count("\n") - 1
+@lru_cache(maxsize=4)
+def seal_of(text: str) -> tuple[str, int] | None:
+    """The same of a text; it is asked for often, and the texts of an apply are there anyway."""
+    place = text.find(f"\n{tables.SEAL}:0:0:")
+    found = _SEAL.match(text, place + 1) if place >= 0 else None
+    return (found[1], text.count("\n") - 1) if found else None
+
+
+def has_rows(file: generations.File) -> bool:
+    """Whether there is a row in a rendered htable."""
+    return file.text.find("\n") < len(file.text) - 1
 
 
 def registrations(generation: generations.Generation) -> frozenset[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator import changes
-from orchestrator.render import explain, hosting, routes
+from orchestrator.render import explain, hosting, routes, tables
 from orchestrator.site import model, tenant_rules, tenants
 from orchestrator.site import routes as meaning
 
@@ -125,6 +125,26 @@ def test_every_row_about_tenants_is_counted(choose):
     nobody = site.model_copy(update={"tenants": {}})
     rows, others = (len(hosting.tenant_table(each).rows) for each in (site, nobody))
     assert tenant_rules.rows_about_tenants(site) == rows - others
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.randoms(use_true_random=True))
+def test_rows_of_numbers_are_those_of_each_number(choose):
+    """What each tenant has stands together; lengths are named of all that are no single number."""
+    site = random_hosting.site_from(choose)
+    table = hosting.number_table(site)
+    rows: dict[str, str] = {}
+    for tenant in site.tenants.values():
+        for text in tenant.numbers:
+            first, last = tenants.split(text) if "-" in text else (text, text)
+            keys = [f"={first}"]
+            if first != last:
+                keys = [f"r{len(first)}/{part}" for part in meaning.prefixes_of(first, last)]
+            rows |= dict.fromkeys(keys, tenant.fqdn)
+        rows |= {f"p{prefix}": tenant.fqdn for prefix in tenant.prefixes}
+    found = table.entries()
+    del found[tables.SEAL]
+    assert found == rows | routes.widths_of(rows)
 
 
 @settings(max_examples=100, deadline=None)
