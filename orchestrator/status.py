@@ -18,7 +18,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator import errors, observe, plan
+from orchestrator import errors, observe, plan, use
 from orchestrator.engines import kamailio, kamailio_load
 from orchestrator.host import history, journal, store
 from orchestrator.render import generation as generations
@@ -60,6 +60,7 @@ class Seen:
         reached: Every address.
         memory: Kamailio's shared memory; None when it does not tell.
         refused: Since Kamailio started, how many calls were refused: whose, why and how many.
+        used: How much of their limits customers and trunks use, the fullest first.
         drift: What a plan would have to put right.
         unfinished: A change that died in the middle, or None.
         last: The last change on record, or None.
@@ -72,6 +73,7 @@ class Seen:
     reached: tuple[Reached, ...] = ()
     memory: plan.Memory | None = None
     refused: tuple[tuple[str, str, int], ...] = ()
+    used: tuple[use.Use, ...] = ()
     drift: tuple[plan.Step, ...] = ()
     unfinished: journal.Before | None = None
     last: history.Entry | None = None
@@ -115,6 +117,7 @@ def look(machine: observe.Machine) -> Seen:
         reached=_reached(machine, generation),
         memory=_memory(machine),
         refused=_refused(machine),
+        used=_used(machine, generation),
         drift=_drift(stored, observed),
         unfinished=unfinished,
         last=last,
@@ -167,6 +170,13 @@ def _refused(machine: observe.Machine) -> tuple[tuple[str, str, int], ...]:
         return ()
     told = ((*key.rpartition("/")[::2], int(count)) for key, count in sorted(rows.items()))
     return tuple((whose, why, count) for whose, why, count in told)
+
+
+def _used(machine: observe.Machine, generation: generations.Generation) -> tuple[use.Use, ...]:
+    try:
+        return use.look(machine.rpc, generation)
+    except errors.EngineError:
+        return ()
 
 
 def judge(seen: Seen, now: dt.datetime) -> Verdict:

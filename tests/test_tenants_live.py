@@ -13,12 +13,13 @@ from collections.abc import Iterator
 import certs
 import ground
 import lanes
+import provider
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from orchestrator import proof
-from orchestrator.engines import kamailio, kamailio_rpc
+from orchestrator.engines import kamailio
 from orchestrator.render import tables, wanted
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow(15)]
@@ -27,47 +28,9 @@ _BIG, _PROVIDER = ("sbc.big.example", "203.0.113.11"), ("sbc.example.com", "203.
 _ASKS = "198.51.100.81"
 
 
-class Provider(ground.Ground):
-    """A machine whose SBC serves customers."""
-
-    def say(self, *names: str, **more: object) -> None:
-        """Write a site with these tenants, each with a hundred numbers and one more.
-
-        *more* is said of the first one.
-        """
-        self.write_site()
-        said = {
-            name: {
-                "fqdn": f"{name}.sbc.example.com",
-                "numbers": [f"+49{ord(name):03}00-+49{ord(name):03}99", f"+48{ord(name):03}"],
-            }
-            for name in names
-        }
-        said[names[0]] |= more
-        with (self.folder / "site.yaml").open("a") as file:
-            file.write(f"tenants: {json.dumps(said)}\n")
-
-    @property
-    def rpc(self) -> kamailio_rpc.Rpc:
-        return kamailio_rpc.Rpc(self.run_dir / "kamailio/kamailio.sock", self.run_dir)
-
-    def held(self, table: str) -> dict[str, str]:
-        """What Kamailio holds, without the seal."""
-        found = kamailio.table_rows(self.rpc, table)
-        assert found is not None
-        assert len(found.pop(tables.SEAL)) == 32
-        # What is barred for everybody is there whoever comes and goes.
-        return {key: value for key, value in found.items() if not key.startswith("/+")}
-
-    def steps(self, *arguments: str) -> list[str]:
-        """The steps of an apply."""
-        said = json.loads(self.apply("--output", "json", *arguments).stdout)
-        return [step["kind"] for step in said["steps"]]
-
-
 @pytest.fixture(scope="module")
-def machine(lane: str, tmp_path_factory) -> Iterator[Provider]:
-    with Provider(tmp_path_factory.mktemp("w"), lanes.root(lane)) as made:
+def machine(lane: str, tmp_path_factory) -> Iterator[provider.Provider]:
+    with provider.Provider(tmp_path_factory.mktemp("w"), lanes.root(lane)) as made:
         made.write_pair("sbc", "sbc.example.com", "*.sbc.example.com", number=2)
         made.say("a", "b")
         made.apply()
@@ -254,7 +217,7 @@ def test_rows_out_of_a_changed_database_go(machine):
 # -- a trunk of its own -------------------------------------------------------------------------
 
 
-def write_both(machine: Provider, name: str, *names: str, number: int) -> None:
+def write_both(machine: provider.Provider, name: str, *names: str, number: int) -> None:
     """A pair that the fake Microsoft takes of who dials it as well."""
     usage = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
     key = certs.rsa_key(number)
@@ -263,7 +226,7 @@ def write_both(machine: Provider, name: str, *names: str, number: int) -> None:
     (machine.folder / f"{name}.key").write_bytes(certs.pem_key(key))
 
 
-def say_big(machine: Provider) -> None:
+def say_big(machine: provider.Provider) -> None:
     """A customer under the provider's wildcard, and one with a certificate of its own."""
     machine.say("a")
     files = {"chain": f"{machine.folder}/big.chain", "key": f"{machine.folder}/big.key"}
@@ -275,14 +238,14 @@ def say_big(machine: Provider) -> None:
     )
 
 
-def shown_at(machine: Provider, address: str) -> x509.Certificate:
+def shown_at(machine: provider.Provider, address: str) -> x509.Certificate:
     """What the listener there shows who names nobody (no SNI)."""
     words = f"import ssl; print(ssl.get_server_certificate(({address!r}, 5061)))"
     ran = machine.run(sys.executable, "-W", "ignore", "-c", words)
     return x509.load_pem_x509_certificate(ran.stdout.encode())
 
 
-def call(machine: Provider, number: str) -> None:
+def call(machine: provider.Provider, number: str) -> None:
     """A call from the office to a customer's user, there and back."""
     caller = (sys.executable, "tests/fakes/caller.py")
     dialog = str(machine.folder / "dialog")
@@ -290,7 +253,7 @@ def call(machine: Provider, number: str) -> None:
     assert machine.run(*caller, "bye", dialog).stdout.split()[:1] == ["200"]
 
 
-def serial_in_call(machine: Provider, number: str) -> int:
+def serial_in_call(machine: provider.Provider, number: str) -> int:
     """The serial of the certificate that Microsoft sees in a call of that customer's."""
     call(machine, number)
     lines = (machine.folder / "shown").read_text().splitlines()
@@ -299,7 +262,7 @@ def serial_in_call(machine: Provider, number: str) -> int:
 
 
 @pytest.fixture
-def asking(machine) -> Provider:
+def asking(machine) -> provider.Provider:
     """Microsoft is where certificates are asked for; the machine has an address more."""
     write_both(machine, "sbc", "sbc.example.com", "*.sbc.example.com", number=2)
     write_both(machine, "big", _BIG[0], number=3)

@@ -39,6 +39,11 @@ def test_tenants_are_kept_apart_on_the_wire(lane, tmp_path):
     assert talked["answers"] == [200, 200, 200]
     assert talked["talking"] == "2"
     assert talked["after"] == "0"
+    # What status tells, while they talk and when they have ended.
+    ((calls, seconds),), ((others, ended),) = talked["used"], talked["unused"]
+    assert calls - others == 2
+    assert 2 * wire_tenants.MOST <= seconds <= 2 * wire_tenants.MOST + 4
+    assert ended == talked["talked"]
     assert 2 * wire_tenants.MOST <= talked["talked"] <= 2 * wire_tenants.MOST + 4
     assert (talked["third"], talked["fourth"], talked["help"]) == (200, 403, 200)
     assert int(talked["refused"]["t0.sbc.example.com/minutes_per_day"]) == 1

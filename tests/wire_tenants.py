@@ -21,6 +21,7 @@ import random_hosting
 import wire
 import wire_calls
 
+from orchestrator import use
 from orchestrator.engines import kamailio
 from orchestrator.render import hosting, numbers, routes, views, wanted
 from orchestrator.site import model
@@ -160,10 +161,12 @@ async def minutes(
     await asyncio.sleep(MOST)
     told = {"answers": [first, second, again]}
     told["talking"] = kamailio.table_value(sbc.rpc, "talking", fqdn)
+    told["used"] = [(each.calls, each.seconds) for each in use.look(sbc.rpc, sbc.render(site))]
     for call in (one, two):
         await world.hang_up(call)
     told["talked"] = int(kamailio.table_value(sbc.rpc, "talked", f"{fqdn}/{day}") or 0)
     told["after"] = kamailio.table_value(sbc.rpc, "talking", fqdn)
+    told["unused"] = [(each.calls, each.seconds) for each in use.look(sbc.rpc, sbc.render(site))]
     # Two seconds are left of the minute: the third call may begin, and uses them up.
     sbc.rpc.call("htable.seti", "talked", f"{fqdn}/{day}", 58)
     _, told["third"] = await place("+4411")

@@ -13,7 +13,11 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
-    from orchestrator import plan, status
+    from orchestrator import plan, status, use
+
+
+_MOST_USE = 20
+"""Lines about customers and trunks with limits; ten thousand may have some."""
 
 
 @click.command("status")
@@ -60,7 +64,27 @@ def _text(seen: status.Seen, verdict: status.Verdict, now: dt.datetime) -> str:
     if seen.refused:
         lines += ["", f"{'REFUSED':<7}  {'BY':<16}  WHOSE"]
         lines += [f"{count:<7}  {why:<16}  {whose}" for whose, why, count in seen.refused]
+    if seen.used:
+        lines += ["", *use_lines(seen.used)]
     return "\n".join(lines)
+
+
+def use_lines(found: tuple[use.Use, ...]) -> list[str]:
+    """Who has least room, and how much the others have."""
+    lines = [f"{'CALLS':<12}  {'MINUTES TODAY':<16}  WHOSE"]
+    for each in found[:_MOST_USE]:
+        limit, talked = each.limit, "-" if each.seconds is None else each.seconds // 60
+        calls = _of(each.calls, limit.calls)
+        lines.append(f"{calls:<12}  {_of(talked, limit.minutes):<16}  {limit.whose}")
+    if rest := found[_MOST_USE:]:
+        percent = f"{rest[0].share * 100:.0f} %"
+        fullest = f"the fullest of them at {percent}" if rest[0].share else "all idle"
+        lines.append(f"and {len(rest):,} more with limits, {fullest}; --output json tells all")
+    return lines
+
+
+def _of(used: object, most: int | None) -> str:
+    return f"{used}" if most is None else f"{used} of {most}"
 
 
 def _own(observed: plan.Observed) -> list[tuple[str, plan.Pair]]:
@@ -104,6 +128,7 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
         "refused": [
             {"whose": whose, "by": why, "calls": count} for whose, why, count in seen.refused
         ],
+        "use": [_use_fields(each) for each in seen.used],
         "unfinished": dataclasses.asdict(seen.unfinished) if seen.unfinished else None,
         "last_change": dataclasses.asdict(seen.last) if seen.last else None,
     }
@@ -128,6 +153,17 @@ def _fields(seen: status.Seen, verdict: status.Verdict) -> dict[str, object]:
             fqdn: _certificate_fields(pair, wire.get(fqdn)) for fqdn, pair in _own(observed)
         }
     return fields
+
+
+def _use_fields(each: use.Use) -> dict[str, object]:
+    return {
+        "whose": each.limit.whose,
+        "name": each.limit.name,
+        "calls": each.calls,
+        "most_calls": each.limit.calls,
+        "minutes": None if each.seconds is None else round(each.seconds / 60, 1),
+        "most_minutes": each.limit.minutes,
+    }
 
 
 def _certificate_fields(held: plan.Pair, served: int | None) -> dict[str, object]:
