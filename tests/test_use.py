@@ -150,6 +150,12 @@ def test_status_tells_how_much_of_its_limits_a_customer_uses(machine):
     text = machine.run(*machine.words("status")).stdout
     assert re.search(rf"^1 of 5 +2 of 600 +{fqdn}$", text, re.MULTILINE)
 
+    # Sums that do not fit are read again, and then told as what nobody knows.
+    machine.rpc.call("htable.seti", "talking", fqdn, 1)
+    (found,) = json.loads(machine.run(*words).stdout)["use"]
+    assert (found["calls"], found["minutes"]) == (1, None)
+    machine.rpc.call("htable.seti", "talking", fqdn, 0)
+
     assert machine.run(*caller, "bye", dialog).stdout.split()[:1] == ["200"]
     (found,) = json.loads(machine.run(*words).stdout)["use"]
     assert found["calls"] == 0
