@@ -105,6 +105,27 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsProfile:
+    """How Kamailio speaks TLS on connections of one kind.
+
+    Attributes:
+        kind: Whose connections: ``teams``, ``tenant`` or ``trunk``.
+        end: Which end Kamailio is: ``client`` where it dials, ``server`` where it is dialled.
+        bind: Its own address on them; empty for all that no other profile is for.
+        port: Its own port on them, 0 for any.
+        pair: What the files of its certificate are called, up to ``chain.pem`` and ``key.pem``.
+        roots: The file of CAs that may vouch for the other side.
+    """
+
+    kind: str
+    end: str
+    bind: str
+    port: int
+    pair: str
+    roots: str
+
+
+@dataclass(frozen=True, slots=True)
 class KamailioView:
     """Everything the Kamailio templates place."""
 
@@ -120,7 +141,7 @@ class KamailioView:
     sip_port: int
     tls_port: int
     trunk_tls: bool
-    trunk_roots: str
+    tls_profiles: tuple[TlsProfile, ...]
     proves: bool
     registrations: tuple[accounts.Registration, ...]
     realm: str
@@ -130,7 +151,6 @@ class KamailioView:
     full_trunks: tuple[trunks.FullTrunk, ...]
     domains: tuple[str, ...]
     peer_name_regex: str
-    trusted_roots: str
     own_roots: bool
     ciphers: str
     options_interval: int
@@ -197,6 +217,21 @@ def _counts(site: model.Site) -> bool:
     return bool(site.tenants) or any(trunk.limits for trunk in site.trunks.values())
 
 
+def _tls_profiles(site: model.Site, paths: Paths) -> tuple[TlsProfile, ...]:
+    """How TLS is spoken; a certificate is shown to who dials and to whom we dial (TLS-5)."""
+    shown = f"{paths.certificate}/"
+    theirs = site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem"
+    found = [TlsProfile("teams", end, "", 0, shown, theirs) for end in ("server", "client")]
+    for own in trunks.full_trunks(site):
+        for end, port in (("server", site.teams.port), ("client", 0)):
+            pair = f"{shown}{own.fqdn}."
+            found.append(TlsProfile("tenant", end, own.bind, port, pair, theirs))
+    if trunks.speaks_tls(site):
+        bind, roots = site.node.trunk_bind, trunks.roots(site)
+        found.append(TlsProfile("trunk", "client", bind, 0, shown, roots))
+    return tuple(found)
+
+
 def kamailio_view(
     site: model.Site, *, facts: EngineFacts, paths: Paths, secrets: Secrets
 ) -> KamailioView:
@@ -228,7 +263,7 @@ def kamailio_view(
         sip_port=node.sip_port,
         tls_port=node.tls_port,
         trunk_tls=trunks.speaks_tls(site),
-        trunk_roots=trunks.roots(site),
+        tls_profiles=_tls_profiles(site, paths),
         proves=proves,
         registrations=accounts.registrations(site, secrets.registrations),
         realm=site.phones.realm if site.phones else site.teams.fqdn,
@@ -238,7 +273,6 @@ def kamailio_view(
         full_trunks=trunks.full_trunks(site),
         domains=hosting.domains(site),
         peer_name_regex=microsoft.peer_name_regex(site),
-        trusted_roots=site.teams.trusted_roots or f"{paths.current}/kamailio/roots.pem",
         own_roots=site.teams.trusted_roots is None,
         ciphers=":".join(microsoft.CIPHERS),
         options_interval=site.teams.options_interval,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,20 @@ def test_it_has_a_listener_a_profile_for_each_way_and_options_of_its_own(facts):
     assert "\nlisten=tls:203.0.113.11:5061 advertise 203.0.113.11:5061 name" in config
     assert "\ntcp_children=1\n" in config
     tls = made.file(wanted.TLS_CONFIG).text
+    settings = {
+        each.partition("]")[0]: re.findall(r"^[a-z_]+ = .*$", each, re.MULTILINE)
+        for each in tls.split("\n[")[1:]
+    }
+    assert len(settings) == 5
     pair = "/var/lib/sbcctl/certificates/current/sbc.big.example"
-    for profile in ("[server:203.0.113.11:5061]", "[client:203.0.113.11:0]"):
-        body = tls.partition(profile)[2].partition("[")[0]
-        assert f"certificate = {pair}.chain.pem\nprivate_key = {pair}.key.pem\n" in body
+    for end, profile in (("server", "203.0.113.11:5061"), ("client", "203.0.113.11:0")):
+        # As all others, but for the certificate.
+        usual, shown = settings[f"{end}:default"], settings[f"{end}:{profile}"]
+        assert {*shown} - {*usual} == {
+            f"certificate = {pair}.chain.pem",
+            f"private_key = {pair}.key.pem",
+        }
+        assert len(shown) == len(usual)
     lines = made.file(wanted.DISPATCHER_LIST).text.splitlines()
     own = [line for line in lines if line.startswith("100 ")]
     assert len(own) == 3
