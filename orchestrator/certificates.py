@@ -85,6 +85,7 @@ class Seen:
         next_step: The same in words.
         broken: Names of pairs that cannot be read.
         own: Of each tenant with a trunk of its own the pair in use, the first to end first.
+        decisions: What is to do about those of them that come by ACME, by their names.
         wire: Serial of what its listener shows, hex, by its name; empty when none could be seen.
     """
 
@@ -97,6 +98,7 @@ class Seen:
     next_step: str
     broken: tuple[str, ...] = ()
     own: tuple[Held, ...] = ()
+    decisions: Mapping[str, renewal.Decision] = field(default_factory=dict)
     wire: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -108,7 +110,12 @@ class Seen:
         wire, fit = self.wire, {each.name: each.serial for each in self.own if not each.faults}
         if wire != fit:
             return False
-        return self.decision is None or self.decision.do is renewal.Do.NOTHING
+        decisions = (self.decision, *self.decisions.values())
+        return all(each is None or each.do is renewal.Do.NOTHING for each in decisions)
+
+    def next_of(self, own: Held, now: dt.datetime) -> str:
+        """What happens next about a tenant's."""
+        return _next(self.decisions.get(own.name), own, now)
 
 
 def look(machine: observe.Machine, now: dt.datetime) -> Seen:
@@ -132,11 +139,13 @@ def look(machine: observe.Machine, now: dt.datetime) -> Seen:
     listeners = {each[2]: each for each in wanted.own_listeners(found.stored.generation)}
     own, spoiled = _own(machine, tuple(listeners), now)
     used = held[0] if held and held[0].in_use else None
-    decision = None
+    there = {"": used, **{each.name: each for each in own}}
+    decisions = {
+        order.own: _decide(machine, order, there.get(order.own), now)
+        for order in obtain.orders(site)
+    }
+    decision = decisions.pop("", None)
     if site.certificate.acme is not None:
-        life = used and renewal.Life(used.begin, used.end, used.serial)
-        unfit = "; ".join(used.faults) if used else ""
-        decision = obtain.decide(machine, site, life or None, now, unfit=unfit)
         source = tuple(ca.directory for ca in site.certificate.acme.authorities)
     else:
         assert site.certificate.files is not None
@@ -151,8 +160,17 @@ def look(machine: observe.Machine, now: dt.datetime) -> Seen:
         next_step=_next(decision, used, now),
         broken=(*broken, *spoiled),
         own=own,
+        decisions=decisions,
         wire={name: _wire(*listeners[name])[0] for name in listeners},
     )
+
+
+def _decide(
+    machine: observe.Machine, order: obtain.Order, held: Held | None, now: dt.datetime
+) -> renewal.Decision:
+    life = renewal.Life(held.begin, held.end, held.serial) if held else None
+    unfit = "; ".join(held.faults) if held else ""
+    return obtain.decide(machine, order, life, now, unfit=unfit)
 
 
 def _own(

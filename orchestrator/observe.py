@@ -231,7 +231,8 @@ def see_certificate(
         machine: Where.
         site: What is wanted.
         now: When it must serve.
-        patient: True to go on with the installed pair of a tenant whose files cannot serve.
+        patient: True to go on with the installed pair of a tenant whose files cannot serve, and
+            with the site's own where another of a tenant's waits.
 
     Raises:
         SiteError: The files named in site.yaml cannot serve; every reason is a Problem.
@@ -247,18 +248,20 @@ def see_certificate(
             installed = certificate.read_pair(held[0])
         except ValueError:
             installed = None
-    source_files = site.certificate.files
     offer: Offer | None
-    if source_files:
+    if source_files := site.certificate.files:
         offer = _offered_files(site, source_files, now)
     else:
         offer, foreign = _lineage(machine, site, now)
         faults += foreign
     held_own = machine.store.own_certificates(name) if name else {}
-    own, wrong = own_pairs.read_offered(site, held_own, now, known_roots())
-    if wrong and not patient:
-        raise errors.SiteError(wrong)
-    if offer is None and held is not None and not faults:
+    told = own_pairs.read_offered(
+        site, held_own, now, roots=known_roots(), lineages=machine.state / "acme"
+    )
+    own = told.pairs
+    if told.wrong and not patient:
+        raise errors.SiteError(tuple(told.wrong))
+    if offer is None and held is not None and installed and (patient or not faults):
         offer = Offer(*held)
     if offer is not None:
         same = held == (offer.chain, offer.key) and held_own == own
@@ -274,7 +277,9 @@ def see_certificate(
             for fqdn in sorted(own.keys() | held_own.keys())
             if held_own.get(fqdn) != own.get(fqdn)
         ),
-        passed_over=tuple(problem.message for problem in wrong),
+        passed_over=tuple(problem.message for problem in told.wrong),
+        missing=tuple(told.missing),
+        replaced=tuple(told.replaced),
     )
     return seen, offer
 

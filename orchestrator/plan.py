@@ -65,6 +65,8 @@ class CertificateSeen:
         own: The ones of tenants with a trunk of their own in use on disk, by name at Microsoft.
         changed: Names of tenants whose files hold another one than that, or that have gone.
         passed_over: What is wrong with files of tenants whose installed pairs go on.
+        missing: Names of tenants who get theirs by ACME and have none yet.
+        replaced: Names of tenants whose pair by ACME is to be another, and why.
     """
 
     source: Literal["acme", "files"]
@@ -74,6 +76,8 @@ class CertificateSeen:
     own: tuple[tuple[str, Pair], ...] = ()
     changed: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ class Step:
         kind: What is done.
         reason: Why, in the operator's words.
         cost: What calls notice; empty when nothing.
-        subject: Which table, for RELOAD_TABLE.
+        subject: Which table, for RELOAD_TABLE; for OBTAIN_CERTIFICATE the name of a tenant's.
         path: The data file that is read again, relative in the generation.
     """
 
@@ -233,7 +237,6 @@ _RELOADS = {
 _MEMORY_FADES, _MEMORY_ENDS = 60, 75
 """Percent of the shared memory. Reloads of TLS on 6.0 are counted and not counted back; near the
 end of the pool every handshake is refused (engines2.md 3)."""
-_NO_MEDIA_COST = "; new calls get 503 for some seconds"
 _RESTART_COST = "calls that ring and TLS connections end; calls that talk go on (1 to 2 s)"
 
 NO_CALL = "no call is on it now"
@@ -254,6 +257,11 @@ def make_plan(generation: generations.Generation, observed: Observed) -> Plan:
 
 
 def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
+    """An apply waits for no CA while something serves; that is renewed by ``cert renew``."""
+    first = tuple(
+        Step(Kind.OBTAIN_CERTIFICATE, f"there is none yet for {name}", subject=name)
+        for name in seen.missing
+    )
     if seen.offered is not None:
         if seen.installed is None:
             reason = "there is none yet"
@@ -263,11 +271,11 @@ def _certificate_steps(seen: CertificateSeen) -> tuple[Step, ...]:
             reason = "the files named in site.yaml hold another one"
         else:
             reason = "certbot has another one"
-        return (Step(Kind.INSTALL_CERTIFICATE, reason),)
+        return (*first, Step(Kind.INSTALL_CERTIFICATE, reason))
     if seen.installed is not None and not seen.faults:
-        return ()
+        return first
     reason = "; ".join(seen.faults) or "there is none yet"
-    return (Step(Kind.OBTAIN_CERTIFICATE, reason),)
+    return (Step(Kind.OBTAIN_CERTIFICATE, reason), *first)
 
 
 def _file_steps(generation: generations.Generation, observed: Observed) -> tuple[Step, ...]:
@@ -304,7 +312,7 @@ def _rtpengine_steps(generation: generations.Generation, seen: RtpengineSeen) ->
     else:
         return ()
     cost = f"{seen.calls} calls lose their audio" if seen.calls else NO_CALL
-    cost += _NO_MEDIA_COST
+    cost += "; new calls get 503 for some seconds"
     return (Step(Kind.RESTART_RTPENGINE, reason, cost),)
 
 
@@ -316,9 +324,7 @@ def _kamailio_steps(
         return (Step(Kind.START_KAMAILIO, "it does not run"),)
     stale = new_certificate or is_stale(observed.certificate, seen.served, seen.served_own)
     reason = _restart_reason(generation, seen)
-    reloads = _reload_steps(
-        generation, seen, stale_certificate=stale, drifted=frozenset(observed.drifted)
-    )
+    reloads = _reload_steps(generation, seen, stale=stale, drifted=frozenset(observed.drifted))
     if not reason and any(step.kind is Kind.RELOAD_TLS for step in reloads):
         reason = _tls_restart_reason(seen)
     if reason:
@@ -351,10 +357,8 @@ def _tls_restart_reason(seen: KamailioSeen) -> str:
     if seen.version < TLS_RELOAD_IS_SAFE_FROM:
         return "the certificate changed, and Kamailio before 6.0 must not reload TLS"
     if seen.memory is not None and seen.memory.percent >= _MEMORY_ENDS:
-        return (
-            f"the certificate changed, and Kamailio counts {seen.memory.percent} % of its"
-            " shared memory as used"
-        )
+        used = f"{seen.memory.percent} % of its shared memory as used"
+        return f"the certificate changed, and Kamailio counts {used}"
     return ""
 
 
@@ -373,7 +377,7 @@ def _reload_steps(
     generation: generations.Generation,
     seen: KamailioSeen,
     *,
-    stale_certificate: bool,
+    stale: bool,
     drifted: frozenset[str],
 ) -> tuple[Step, ...]:
     loaded = dict(seen.loaded)
@@ -382,7 +386,7 @@ def _reload_steps(
     for file in wanted.data_files(generation):
         kind = _RELOADS[file.effect]
         reason = "" if loaded.get(file.path) == file.digest else f"{file.path} changed"
-        if kind is Kind.RELOAD_TLS and stale_certificate:
+        if kind is Kind.RELOAD_TLS and stale:
             reason = "the certificate changed"
         elif kind is Kind.RELOAD_DISPATCHER and seen.destinations not in (None, destinations):
             reason = reason or "Kamailio holds other destinations"

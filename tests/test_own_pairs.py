@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import certs
 import pytest
 
-from orchestrator import errors, own_pairs
+from orchestrator import errors, own_pairs, plan, renewal
+from orchestrator.apply import obtain, renew
 from orchestrator.doctor import finding, judge_tenants, seen
-from orchestrator.host import names, store
+from orchestrator.host import attempts, names, store
 from orchestrator.site import load
 
 NAME = "sbc.big.example"
@@ -41,16 +43,21 @@ def put(folder, chain: bytes, number: int = 1) -> None:
     (folder / "big.key").write_bytes(certs.pem_key(certs.rsa_key(number)))
 
 
-def refused(site, held=None) -> tuple[errors.Problem, ...]:
-    offered, problems = own_pairs.read_offered(site, held or {}, certs.NOW, b"")
-    assert offered == (held or {})
-    return problems
+def read(site, held=None) -> own_pairs.Offered:
+    nowhere = Path("/nonexistent")
+    return own_pairs.read_offered(site, held or {}, certs.NOW, roots=b"", lineages=nowhere)
+
+
+def refused(site, held=None) -> list[errors.Problem]:
+    offered = read(site, held)
+    assert offered.pairs == (held or {})
+    return offered.wrong
 
 
 def test_a_pair_that_fits_is_taken(site, tmp_path):
-    found, wrong = own_pairs.read_offered(site, {}, certs.NOW, b"")
-    assert not wrong
-    assert found == {NAME: tuple((tmp_path / f"big.{end}").read_bytes() for end in ("pem", "key"))}
+    found = read(site)
+    pair = ((tmp_path / "big.pem").read_bytes(), (tmp_path / "big.key").read_bytes())
+    assert found == own_pairs.Offered(pairs={NAME: pair})
 
 
 def test_what_does_not_fit_is_told_in_its_place(site, tmp_path):
@@ -75,7 +82,55 @@ def test_an_installed_pair_goes_on_when_it_has_expired(site, tmp_path):
     put(tmp_path, old)
     assert "expired" in str(refused(site))
     held = {NAME: (old, certs.pem_key(certs.rsa_key(1)))}
-    assert own_pairs.read_offered(site, held, certs.NOW, b"") == (held, ())
+    assert read(site, held) == own_pairs.Offered(pairs=held)
+
+
+# -- by ACME ------------------------------------------------------------------------------------
+
+CA_URL = "https://acme.example.net/dir"
+ASKED = f"acme: {{{{email: ops@big.example, directory: '{CA_URL}'}}}}"
+FILES = "files: {{chain: {folder}/big.pem, key: {folder}/big.key}}"
+
+
+def by_acme(folder, held=None) -> own_pairs.Offered:
+    site = load.load_site(SITE.replace(FILES, ASKED).format().encode(), "site.yaml")
+    return own_pairs.read_offered(site, held or {}, certs.NOW, roots=b"", lineages=folder)
+
+
+def keep(folder, chain: bytes, directory: str = CA_URL, number: int = 1) -> tuple[bytes, bytes]:
+    """What certbot leaves when it has obtained one."""
+    pair = (chain + CA.pem, certs.pem_key(certs.rsa_key(number)))
+    for place, content in (
+        (f"live/{NAME}/fullchain.pem", pair[0]),
+        (f"live/{NAME}/privkey.pem", pair[1]),
+        (f"renewal/{NAME}.conf", f"[renewalparams]\nserver = {directory}\n".encode()),
+    ):
+        (folder / "config" / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "config" / place).write_bytes(content)
+    return pair
+
+
+def test_a_first_one_is_missing_until_certbot_has_one_that_fits(tmp_path):
+    assert by_acme(tmp_path) == own_pairs.Offered(missing=[NAME])
+    keep(tmp_path, CA.leaf("sbc.small.example", key=certs.rsa_key(1)))
+    assert by_acme(tmp_path) == own_pairs.Offered(missing=[NAME])
+    pair = keep(tmp_path, CA.leaf(NAME, key=certs.rsa_key(1)))
+    assert by_acme(tmp_path) == own_pairs.Offered(pairs={NAME: pair})
+
+
+def test_the_installed_one_goes_on_until_there_is_a_better_one(tmp_path):
+    """Expired, out of files of before, or of a CA that is not asked any more."""
+    old = CA.leaf(NAME, key=certs.rsa_key(1), end=dt.timedelta(hours=-1))
+    held = {NAME: (old + CA.pem, certs.pem_key(certs.rsa_key(1)))}
+    assert by_acme(tmp_path, held) == own_pairs.Offered(pairs=held)
+    assert keep(tmp_path, old) == held[NAME]
+    assert by_acme(tmp_path, held) == own_pairs.Offered(pairs=held)
+    new = keep(tmp_path, CA.leaf(NAME, key=certs.rsa_key(1)), "https://other.example/dir")
+    found = by_acme(tmp_path, held)
+    assert found.pairs == held
+    assert "it is from https://other.example/dir" in dict(found.replaced)[NAME]
+    assert keep(tmp_path, new[0].removesuffix(CA.pem)) == new
+    assert by_acme(tmp_path, held) == own_pairs.Offered(pairs={NAME: new})
 
 
 def test_all_pairs_lie_in_one_folder(tmp_path):
@@ -122,3 +177,19 @@ def test_doctor_tells_about_each(site, addresses, chain, level, said):
     )
     assert finding.worst(findings) is level
     assert said in " ".join(each.seen for each in findings if each.level is level)
+
+
+def test_who_failed_least_often_is_asked_first(tmp_path):
+    """A CA that is away holds up nobody; of whom a new pair lies ready no CA is asked."""
+    acme = load.load_site(SITE.replace(FILES, ASKED).format().encode(), "site.yaml").by_acme
+    (asked,) = acme.values()
+    renew_now = renewal.Decision(renewal.Do.RENEW, certs.NOW, "due", CA_URL)
+    orders = [obtain.Order((f"{name}.example",), asked, name) for name in ("a", "b", "c")]
+    decided = tuple((order, renew_now) for order in orders)
+    attempts.begin(tmp_path, CA_URL, certs.NOW, "a.example")
+    seen_now = plan.CertificateSeen("files", None, changed=("c.example",))
+    due = renew._due(tmp_path, seen_now, decided, None)
+    assert [order.tenant for order, _ in due] == ["b", "a"]
+    attempts.succeed(tmp_path, "a.example")
+    due = renew._due(tmp_path, seen_now, decided, "c.example")
+    assert [order.tenant for order, _ in due] == ["a", "b", "c"]

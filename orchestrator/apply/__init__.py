@@ -203,17 +203,26 @@ def make_run_directory(machine: observe.Machine) -> None:
 def _prepare_certificate(
     site: model.Site, machine: observe.Machine, progress: announce.Progress, todo: plan.Plan
 ) -> str | None:
-    """Get and prove the certificate and lay it beside; its name, or None without a new one."""
+    """Get and prove the certificates and lay them beside; their name, or None without a new one.
+
+    A tenant's first one that cannot be had ends the apply: nobody is taken in by halves.
+    """
     kinds = todo.kinds
     if plan.Kind.OBTAIN_CERTIFICATE not in kinds and plan.Kind.INSTALL_CERTIFICATE not in kinds:
         return None
+    asked = {each.subject for each in todo.steps if each.kind is plan.Kind.OBTAIN_CERTIFICATE}
+    ours = None
+    for order in obtain.orders(site):
+        if order.tenant and order.own in asked:
+            with progress.step("certificate", f"{order.fqdn} (ACME {order.acme.challenge})"):
+                _obtain(machine, order)
+        elif not order.tenant:
+            ours = order
     fqdn = site.teams.fqdn
-    acme = site.certificate.acme
-    how = f"ACME {acme.challenge}" if acme else "from files"
+    how = f"ACME {ours.acme.challenge}" if ours else "from files"
     with progress.step("certificate", f"{fqdn} ({how})") as step:
-        if acme is not None and plan.Kind.OBTAIN_CERTIFICATE in kinds:
-            decision = obtain.decide(machine, site, None, _now())
-            obtain.obtain(machine, site, decision)
+        if ours is not None and ours.own in asked:
+            _obtain(machine, ours)
         seen, offer = observe.see_certificate(machine, site, _now())
         if offer is None or seen.offered is None:
             raise errors.EngineRefused(
@@ -223,6 +232,10 @@ def _prepare_certificate(
         left = seen.offered.not_after - _now()
         step.note(f"valid for {left.days} days" if left.days else f"valid for {left}")
         return machine.store.install_certificate(offer.chain, offer.key, offer.own)
+
+
+def _obtain(machine: observe.Machine, order: obtain.Order) -> None:
+    obtain.obtain(machine, order, obtain.decide(machine, order, None, _now()))
 
 
 def _stage(

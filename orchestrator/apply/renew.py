@@ -1,12 +1,15 @@
-"""Renew the certificate of what is applied: decide, obtain, prove, install, read back.
+"""Renew the certificates of what is applied: decide, obtain, prove, install, read back.
 
 ::
 
     quick look               nothing due, nothing new, the wire shows it: the end, without the lock
     lock
-    look again -> Decision
-    ask a CA                 when it is due: counted before, proven after (obtain.py)
+    look again -> Decision   one for the site's own, one for each tenant's that comes by ACME
+    ask CAs                  for those that are due: counted before, proven after (obtain.py)
     transaction              switched to, read again, the wire asked; undone on failure
+
+A certificate that cannot be had keeps no other one from being renewed: what there is is
+installed, then the run ends with what failed.
 
 A run that was killed leaves its journal, or a wire that shows another pair than the disk: the next
 one goes on. Files that site.yaml names are an equal source: new ones are proven and installed,
@@ -17,7 +20,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
+from concurrent import futures
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator import announce, apply, errors, observe, plan, renewal
 from orchestrator.apply import back, check, look, obtain, transaction
@@ -45,14 +51,23 @@ class Renewed:
     """What came of it.
 
     Attributes:
-        decision: What was decided, and why; None for files.
+        decision: What was decided about the site's own, and why; None for files.
+        own: The same of each tenant's that comes by ACME, by its name at Microsoft.
         steps: What was done; empty when nothing was to do.
         warnings: What wants to be looked at.
     """
 
     decision: renewal.Decision | None
+    own: tuple[tuple[str, renewal.Decision], ...] = ()
     steps: tuple[plan.Step, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+Decided = tuple[tuple[obtain.Order, renewal.Decision], ...]
+"""What is to do about each certificate that comes by ACME."""
+
+_AT_ONCE = 8
+"""CAs that are asked for their windows."""
 
 
 def applied(machine: observe.Machine) -> Applied:
@@ -82,30 +97,101 @@ def renew(
     progress: announce.Progress,
     *,
     lock_timeout: float,
-    force: bool = False,
+    force: str | None = None,
 ) -> Renewed:
-    """Renew when it is time; run again, nothing happens.
+    """Renew what is due; run again, nothing happens.
+
+    Args:
+        machine: Where.
+        progress: Who is told how far it is.
+        lock_timeout: Seconds to wait for another sbcctl.
+        force: The name of a certificate that is renewed although it is not due.
 
     Raises:
+        UsageError: No certificate of that name comes by ACME.
         SiteError: The files that site.yaml names cannot serve.
         EngineRefused: It is due, and no CA may be asked now, or none gave one that can serve.
         ApplyError: It could not be installed; says what was restored.
     """
     found = applied(machine)
     machine = reading(machine, found.site)
-    seen, decision = _look(machine, found.site, force=force)
-    idle = decision is None or decision.do is renewal.Do.NOTHING
-    if seen.offered is None and idle and not _half_done(machine, found, seen):
-        return Renewed(decision, warnings=_late(found.site, seen))
+    _check_forced(found.site, force)
+    seen, decided = look_at(machine, found.site, force=force)
+    due = _due(machine.state, seen, decided, force)
+    if seen.offered is None and not due and not _half_done(machine, found, seen):
+        return _renewed(decided, warnings=_late(found.site, seen))
     with machine.store.lock(timeout=lock_timeout, command="cert renew"):
         found = applied(machine)
-        seen, decision = _look(machine, found.site, force=force)
+        seen, decided = look_at(machine, found.site, force=force)
         _check_unfinished(machine)
-        idle = decision is None or decision.do is renewal.Do.NOTHING
-        if decision is not None and not idle and (seen.offered is None or force):
-            _ask(machine, progress, found.site, decision)
+        failed = []
+        for order, decision in _due(machine.state, seen, decided, force):
+            try:
+                _ask(machine, progress, order, decision)
+            except (errors.EngineError, errors.HostError) as failure:
+                failed.append(failure)
+        if failed and not _waits(machine, found.site):
+            raise _joined(failed)
         steps, warnings = _install(machine, progress, found)
-        return Renewed(decision, steps, warnings)
+        if failed:
+            raise _joined(failed)
+        return _renewed(decided, steps, warnings)
+
+
+def _check_forced(site: model.Site, force: str | None) -> None:
+    there = [order.fqdn for order in obtain.orders(site)]
+    # A site with files has nothing to force, and never had an error for it.
+    if force is not None and force not in (*there, site.teams.fqdn):
+        raise errors.UsageError(
+            f"no certificate for {force} comes by ACME here",
+            hint=f"there are {', '.join(there)}" if there else "all are out of files",
+        )
+
+
+def _renewed(
+    decided: Decided, steps: tuple[plan.Step, ...] = (), warnings: tuple[str, ...] = ()
+) -> Renewed:
+    ours = next((decision for order, decision in decided if not order.tenant), None)
+    own = tuple((order.fqdn, decision) for order, decision in decided if order.tenant)
+    return Renewed(ours, own, steps, warnings)
+
+
+def _due(state: Path, seen: plan.CertificateSeen, decided: Decided, force: str | None) -> Decided:
+    """Whom to ask a CA for: not those of whom a new pair lies ready.
+
+    Those that failed least often come first, so that who is down holds up nobody.
+    """
+    ready = set(seen.changed)
+    if seen.offered not in (None, seen.installed):
+        ready.add("")
+    due = (
+        (order, decision)
+        for order, decision in decided
+        if decision.do is not renewal.Do.NOTHING
+        and (order.own not in ready or order.fqdn == force)
+    )
+    return tuple(sorted(due, key=lambda each: len(attempts.read(state, each[0].own).failed)))
+
+
+def _waits(machine: observe.Machine, site: model.Site) -> bool:
+    """Whether another pair lies ready to be installed."""
+    seen, _ = observe.see_certificate(machine, site, dt.datetime.now(dt.UTC), patient=True)
+    return seen.offered is not None
+
+
+def _joined(failed: Sequence[errors.EngineError | errors.HostError]) -> errors.SbcctlError:
+    """What several CAs said, as one error."""
+    if len(failed) == 1:
+        return failed[0]
+    told = (
+        "\n".join(filter(None, (each.message, getattr(each, "words", ""), f"hint: {each.hint}")))
+        for each in failed
+    )
+    return errors.EngineRefused(
+        f"{len(failed)} certificates could not be renewed",
+        words="\n".join(told),
+        hint="those that serve go on; sbcctl cert list says how long",
+    )
 
 
 def rehearse(
@@ -118,7 +204,8 @@ def rehearse(
         EngineRefused: It does not lead to one that could serve.
     """
     found = applied(machine)
-    if found.site.certificate.acme is None:
+    ours = next((order for order in obtain.orders(found.site) if not order.tenant), None)
+    if ours is None:
         raise errors.UsageError(
             "this site takes its certificate from files, so no CA can be tried",
             hint="sbcctl cert deploy --test proves the files",
@@ -127,7 +214,7 @@ def rehearse(
         machine.store.lock(timeout=lock_timeout, command="cert renew --staging"),
         progress.step("certificate", f"{found.site.teams.fqdn} (a test)") as step,
     ):
-        serial = obtain.rehearse(machine, found.site, directory)
+        serial = obtain.rehearse(machine, ours, directory)
         step.note(directory)
     return serial
 
@@ -145,49 +232,62 @@ def life_of(pair: plan.Pair | None) -> renewal.Life | None:
     return renewal.Life(pair.not_before, pair.not_after, f"{pair.serial:x}")
 
 
-def _look(
-    machine: observe.Machine, site: model.Site, *, force: bool
-) -> tuple[plan.CertificateSeen, renewal.Decision | None]:
+def look_at(
+    machine: observe.Machine, site: model.Site, *, force: str | None = None
+) -> tuple[plan.CertificateSeen, Decided]:
     """What there is, and what is to do; with files nobody is asked."""
     now = dt.datetime.now(dt.UTC)
     seen, _ = observe.see_certificate(machine, site, now, patient=True)
-    if site.certificate.acme is None:
-        return seen, None
-    _hear(machine, site, now)
-    decision = obtain.decide(
-        machine,
-        site,
-        life_of(seen.installed),
-        now,
-        unfit="; ".join(seen.faults),
-        force=force,
+    orders = obtain.orders(site)
+    _hear(machine, orders, now)
+    lives = {"": life_of(seen.installed), **{name: life_of(pair) for name, pair in seen.own}}
+    unfit = {"": "; ".join(seen.faults), **dict(seen.replaced)}
+    decided = tuple(
+        (
+            order,
+            obtain.decide(
+                machine,
+                order,
+                lives.get(order.own),
+                now,
+                unfit=unfit.get(order.own, ""),
+                force=order.fqdn == force,
+            ),
+        )
+        for order in orders
     )
-    return seen, decision
+    return seen, decided
 
 
-def _hear(machine: observe.Machine, site: model.Site, now: dt.datetime) -> None:
-    """Ask the CA for its window when it is time to; that it is silent stops nothing."""
-    again = attempts.read(machine.state).ask_again
+def _hear(machine: observe.Machine, orders: Sequence[obtain.Order], now: dt.datetime) -> None:
+    """Ask CAs for their windows when it is time to; that one is silent stops nothing."""
     name = machine.store.certificate()
     held = machine.store.read_certificate(name) if name else None
-    if held is None or (again is not None and again > now):
-        return
-    assert site.certificate.acme is not None
-    # The second CA's certificates have a window of the second CA.
-    lineage = certbot.read_lineage(machine.state / "acme", site.teams.fqdn)
-    directory = (lineage and lineage.directory) or site.certificate.acme.directory
-    window, again = ari.ask(directory, held[0], trusted=trunks.DISTRIBUTION_ROOTS, now=now)
-    attempts.hear(machine.state, window, again)
+    own = machine.store.own_certificates(name) if name else {}
+    there = {"": held, **own}
+
+    def ask(order: obtain.Order) -> None:
+        pair, again = there.get(order.own), attempts.read(machine.state, order.own).ask_again
+        if pair is None or (again is not None and again > now):
+            return
+        # The second CA's certificates have a window of the second CA.
+        lineage = certbot.read_lineage(machine.state / "acme", order.fqdn)
+        directory = (lineage and lineage.directory) or order.acme.directory
+        window, again = ari.ask(directory, pair[0], trusted=trunks.DISTRIBUTION_ROOTS, now=now)
+        attempts.hear(machine.state, window, again, order.own)
+
+    with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(ask, orders))
 
 
 def _ask(
     machine: observe.Machine,
     progress: announce.Progress,
-    site: model.Site,
+    order: obtain.Order,
     decision: renewal.Decision,
 ) -> None:
-    with progress.step("certificate", f"{site.teams.fqdn} ({decision.why})") as step:
-        obtain.obtain(machine, site, decision)
+    with progress.step("certificate", f"{order.fqdn} ({decision.why})") as step:
+        obtain.obtain(machine, order, decision)
         step.note(decision.ca)
 
 
@@ -199,6 +299,8 @@ def _install(
     generation = found.stored.generation
     now = dt.datetime.now(dt.UTC)
     seen, offer = observe.see_certificate(machine, found.site, now, patient=True)
+    # For whom there is still none no CA is asked once more here.
+    seen = dataclasses.replace(seen, missing=())
     observed = observe.observe(machine, generation, facts, seen)
     if not observed.kamailio.running:
         raise errors.EngineRefused(
@@ -224,12 +326,18 @@ def _half_done(machine: observe.Machine, found: Applied, seen: plan.CertificateS
     """Whether a renewal died: its journal is there, or the wire shows another than the disk."""
     if journal.read(machine.state) is not None:
         return True
-    address, port, name = wanted.teams_listener(found.stored.generation)
+    generation, own = found.stored.generation, dict(seen.own)
+    shown = [(wanted.teams_listener(generation), seen.installed)]
+    shown += [(each, own.get(each[2])) for each in wanted.own_listeners(generation)]
+    return any(_differs(*listener, pair) for listener, pair in shown)
+
+
+def _differs(address: str, port: int, name: str, installed: plan.Pair | None) -> bool:
     try:
         served = certificate.served(address, port, name=name)
     except errors.EngineError:
         return False
-    return seen.installed is not None and served.serial != seen.installed.serial
+    return installed is not None and served.serial != installed.serial
 
 
 def _check_unfinished(machine: observe.Machine) -> None:

@@ -34,10 +34,10 @@ class Saved:
 
 
 def once_obtained(saved: Saved) -> Saved:
-    """The same plan when its certificate has been obtained and lies beside: it is installed."""
+    """The same plan when its certificates were obtained and lie beside: they are installed."""
     obtain, install = str(plan.Kind.OBTAIN_CERTIFICATE), str(plan.Kind.INSTALL_CERTIFICATE)
-    steps = tuple((install if kind == obtain else kind, subject) for kind, subject in saved.steps)
-    return dataclasses.replace(saved, steps=steps)
+    steps = [(install, "") if step[0] == obtain else step for step in saved.steps]
+    return dataclasses.replace(saved, steps=tuple(dict.fromkeys(steps)))
 
 
 def check(

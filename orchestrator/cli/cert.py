@@ -14,7 +14,7 @@ from orchestrator import errors
 from orchestrator.cli import settings
 
 if TYPE_CHECKING:
-    from orchestrator import certificates, observe
+    from orchestrator import certificates, observe, renewal
     from orchestrator.apply import renew
 
 
@@ -68,7 +68,13 @@ def show(options: settings.Settings, name: str | None) -> None:
 
 @command.command("renew")
 @settings.lock_timeout_option
-@click.option("--force", is_flag=True, help="Renew although it is not due.")
+@click.option(
+    "--force",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME]",
+    help="Renew although it is not due: teams.fqdn's, or that of a tenant by its name.",
+)
 @click.option(
     "--staging",
     is_flag=False,
@@ -78,9 +84,9 @@ def show(options: settings.Settings, name: str | None) -> None:
 )
 @click.pass_obj
 def renew_now(
-    options: settings.Settings, lock_timeout: float, staging: str | None, *, force: bool
+    options: settings.Settings, lock_timeout: float, force: str | None, staging: str | None
 ) -> None:
-    """Renew the certificate when it is time; says nothing when nothing is due.
+    """Renew each certificate when it is time; says nothing when nothing is due.
 
     Meant for cron or a timer, twice a day. A new pair is proven, installed, and seen on the wire,
     or the old one is put back. New files of site.yaml are taken as well.
@@ -95,7 +101,10 @@ def renew_now(
         )
         console.result("cert-renew", said, {"changed": False, "serial": serial})
         return
-    done = renew.renew(_machine(options), console, lock_timeout=lock_timeout, force=force)
+    machine = _machine(options)
+    if force == "":
+        force = renew.applied(machine).site.teams.fqdn
+    done = renew.renew(machine, console, lock_timeout=lock_timeout, force=force)
     for warning in done.warnings:
         console.say(f"warning: {warning}")
     if done.steps or options.output != "text":
@@ -208,15 +217,20 @@ def _list_text(seen: certificates.Seen, now: dt.datetime) -> str:
             f"{'tenant':<12}  {state:<10}  {_days(own, now):>4}  {own.end:%Y-%m-%d}  {own.key:<8}"
             f"  {own.chain[0].issuer}, {' '.join(own.usages)}, {' '.join(own.names)}"
         )
-    lines += _verdict(seen)
+    lines += _verdict(seen, now)
     return "\n".join(lines)
 
 
-def _verdict(seen: certificates.Seen) -> list[str]:
+def _verdict(seen: certificates.Seen, now: dt.datetime) -> list[str]:
     used = seen.held[0] if seen.held and seen.held[0].in_use else None
     same = "yes" if used and used.serial == seen.served else "no"
     why = f" ({seen.silence})" if seen.silence else ""
     lines = [f"disk = wire: {same}{why}", f"next: {seen.next_step}"]
+    lines += [
+        f"next for {own.name}: {seen.next_of(own, now)}"
+        for own in seen.own
+        if own.name in seen.decisions
+    ]
     lines += [f"! {fault}" for fault in (used.faults if used else ("no certificate is in use",))]
     lines += [f"! {name} cannot be read" for name in seen.broken]
     lines += [f"! {own.name}: {fault}" for own in seen.own for fault in own.faults]
@@ -260,17 +274,21 @@ def _done_text(done: renew.Renewed) -> str:
 
 
 def _fields(seen: certificates.Seen) -> dict[str, object]:
-    decided = seen.decision
     return {
         "fqdn": seen.fqdn,
         "source": list(seen.source),
         "served": seen.served or None,
         "well": seen.well,
         "next": seen.next_step,
-        "decision": decided
-        and {"do": str(decided.do), "at": decided.at.isoformat(), "why": decided.why},
+        "decision": _decision_fields(seen.decision),
         "unreadable": list(seen.broken),
     }
+
+
+def _decision_fields(decided: renewal.Decision | None) -> dict[str, str] | None:
+    if decided is None:
+        return None
+    return {"do": str(decided.do), "at": decided.at.isoformat(), "why": decided.why}
 
 
 def _held_fields(
@@ -288,17 +306,18 @@ def _own_fields(
     return {
         **_held_fields(own, seen, now),
         "on_wire": own.serial == seen.wire.get(own.name),
+        "next": seen.next_of(own, now),
+        "decision": _decision_fields(seen.decisions.get(own.name)),
     }
 
 
 def _done_fields(done: renew.Renewed) -> dict[str, object]:
     from orchestrator.cli import plan_text  # noqa: PLC0415 - only for programs
 
-    decided = done.decision
     return {
         "changed": bool(done.steps),
         "steps": [plan_text.step_as_json(step) for step in done.steps],
         "warnings": list(done.warnings),
-        "decision": decided
-        and {"do": str(decided.do), "at": decided.at.isoformat(), "why": decided.why},
+        "decision": _decision_fields(done.decision),
+        "own_decisions": {name: _decision_fields(each) for name, each in done.own},
     }

@@ -50,14 +50,14 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> tuple[finding
 
 def not_checked(site: model.Site, *, offline: bool, applied: bool) -> tuple[str, ...]:
     """What nobody can know from here, or was not asked, each as a few words."""
-    found, by_acme = [], site.certificate.acme
+    found, by_acme = [], site.by_acme
     if offline:
         found.append("DNS")
         if by_acme:
             found.append("CAA and the ACME CA")
     if not applied:
         found.append("what the listener shows (nothing is applied here yet)")
-    if by_acme and by_acme.challenge == "http-01":
+    if judge_acme.by_port(site):
         found.append("whether the CA reaches port 80 from outside")
     return (*found, "whether Microsoft reaches the SBC from outside")
 
@@ -182,9 +182,16 @@ def _span(off: dt.timedelta) -> str:
 
 
 def _dates(site: model.Site, now: dt.datetime) -> Iterator[finding.Finding]:
-    by_acme = site.certificate.acme
-    lets_encrypt = by_acme is not None and judge_acme.LETS_ENCRYPT in by_acme.directory
-    change = calendar.next_change(now, acme=by_acme is not None, lets_encrypt=lets_encrypt)
+    asked = [site.certificate.acme, *(each.acme for each in site.full_trunks.values())]
+    kinds = dict.fromkeys(
+        (acme is not None, acme is not None and judge_acme.LETS_ENCRYPT in acme.directory)
+        for acme in asked
+    )
+    coming: dict[calendar.Change, bool] = {}
+    for by_acme, lets_encrypt in kinds:
+        change = calendar.next_change(now, acme=by_acme, lets_encrypt=lets_encrypt)
+        if change is not None:
+            coming.setdefault(change, by_acme)
     if calendar.is_old(now):
         yield finding.Finding(
             "dates",
@@ -192,17 +199,18 @@ def _dates(site: model.Site, now: dt.datetime) -> Iterator[finding.Finding]:
             f"what this sbcctl knows about CAs and Microsoft is of {calendar.AS_OF}",
             "install a newer sbcctl",
         )
-    elif change is None:
+    elif not coming:
         said = f"no change is announced (as of {calendar.AS_OF})"
         yield finding.Finding("dates", finding.Level.OK, said)
     else:
-        said = (
-            f"on {change.day} {change.who} {change.what} (as of {calendar.AS_OF}, {change.source})"
-        )
-        do = _meaning(change, acme=by_acme is not None)
-        soon = calendar.is_soon(change, now)
-        level = finding.Level.HINT if soon else finding.Level.OK
-        yield finding.Finding("dates", level, said, do, ("certificate",))
+        for change, by_acme in coming.items():
+            yield _coming(change, now, acme=by_acme)
+
+
+def _coming(change: calendar.Change, now: dt.datetime, *, acme: bool) -> finding.Finding:
+    said = f"on {change.day} {change.who} {change.what} (as of {calendar.AS_OF}, {change.source})"
+    level = finding.Level.HINT if calendar.is_soon(change, now) else finding.Level.OK
+    return finding.Finding("dates", level, said, _meaning(change, acme=acme), ("certificate",))
 
 
 def _meaning(change: calendar.Change, *, acme: bool) -> str:

@@ -20,20 +20,55 @@ _HTTP = "http-01"
 _KNOWN_TAGS = ("issue", "issuewild", "iodef", "issuemail", "contactemail", "contactphone")
 
 
+Place = tuple[str, ...]
+"""Where site.yaml asks for a certificate by ACME."""
+
+
+def names_by_place(site: model.Site) -> dict[Place, tuple[str, ...]]:
+    """The names of each certificate that comes by ACME, the site's own first."""
+    return {
+        place: site.certificate_names if place == _ACME else (_trunk(site, place).fqdn,)
+        for place in site.by_acme
+    }
+
+
+def by_port(site: model.Site) -> tuple[Place, acme.Acme] | None:
+    """The first certificate whose names are proven by port 80, if there is one."""
+    return next((each for each in site.by_acme.items() if each[1].challenge == _HTTP), None)
+
+
 def judge(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:
-    """Say whether a certificate can be had; nothing for a site with files of its own."""
-    wanted = site.certificate.acme
-    if wanted is None:
-        return
-    for name, told in (found.authorizations or {}).items():
+    """Say whether certificates can be had; nothing where all are out of files.
+
+    A CA that several are asked of is told about once.
+    """
+    told: set[str] = set()
+    for place, names_of_it in names_by_place(site).items():
+        yield from _judge_one(place, site.by_acme[place], names_of_it, found, told)
+    first = by_port(site)
+    if first is not None and found.listeners is not None:
+        yield _port(site, *first, found)
+
+
+def _judge_one(
+    place: Place,
+    wanted: acme.Acme,
+    names_of_it: tuple[str, ...],
+    found: seen.Seen,
+    told_of: set[str],
+) -> Iterator[finding.Finding]:
+    asked = found.authorizations or {}
+    authorizations = {name: asked[name] for name in names_of_it if name in asked}
+    where = _FQDN if place == _ACME else (*place[:2], "fqdn")
+    for name, told in authorizations.items():
         if told.failure:
-            yield _untold(name, told)
+            yield _untold(name, told, where)
     for ca in wanted.authorities:
         answer = (found.directories or {}).get(ca.directory)
         first = ca.directory == wanted.directory
         level = finding.Level.PROBLEM if first else finding.Level.WARNING
-        path = (*_ACME, *(() if first else ("fallback",)), "directory")
-        for name, told in (found.authorizations or {}).items():
+        path = (*place, *(() if first else ("fallback",)), "directory")
+        for name, told in authorizations.items():
             if not told.failure:
                 yield _caa(
                     name,
@@ -42,22 +77,25 @@ def judge(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:
                     identities=_identities(ca, answer),
                     challenge=wanted.challenge,
                     level=level,
-                    path=path,
+                    places=(where, path),
                 )
-        if answer is not None:
+        if answer is not None and ca.directory not in told_of:
+            told_of.add(ca.directory)
             yield from _directory(ca, answer, level, path)
-    if wanted.challenge == _HTTP and found.listeners is not None:
-        yield _port(site, wanted, found)
 
 
-def _untold(name: str, told: names.Authorizations) -> finding.Finding:
+def _trunk(site: model.Site, place: Place) -> model.FullTrunk:
+    return site.full_trunks[place[1]]
+
+
+def _untold(name: str, told: names.Authorizations, where: finding.Path) -> finding.Finding:
     return finding.Finding(
         "caa",
         finding.Level.PROBLEM,
         f"DNS does not tell which CAs may certify {name} ({told.owner}: {told.failure});"
         " a CA refuses then",
         "see whether the zone answers questions for CAA; broken DNSSEC is a usual cause",
-        _FQDN,
+        where,
     )
 
 
@@ -69,12 +107,16 @@ def _caa(
     identities: tuple[str, ...],
     challenge: str,
     level: finding.Level,
-    path: finding.Path,
+    places: tuple[finding.Path, finding.Path],
 ) -> finding.Finding:
-    """Whether CAA records let a CA certify *name* by our way of proof (RFC 8659, RFC 8657)."""
+    """Whether CAA records let a CA certify *name* by our way of proof (RFC 8659, RFC 8657).
+
+    *places* are those of the name and of the CA.
+    """
+    where, path = places
     if not told.records:
         said = f"no CAA record limits who may certify {name}"
-        return finding.Finding("caa", finding.Level.OK, said, path=_FQDN)
+        return finding.Finding("caa", finding.Level.OK, said, path=where)
     if not identities:
         said = (
             f"CAA at {told.owner} limits who may certify {name}, and {ca.directory} does not say"
@@ -87,14 +129,14 @@ def _caa(
     allowed = [value for value in counted if value.partition(";")[0].strip() in identities]
     if strange:
         said = f"CAA at {told.owner} has the critical tag {strange[0]}, so CAs refuse {name}"
-        return finding.Finding("caa", level, said, "take the record out", _FQDN)
+        return finding.Finding("caa", level, said, "take the record out", where)
     if not counted or any(challenge in _methods(value, challenge) for value in allowed):
         said = f"CAA at {told.owner} lets {identities[0]} certify {name}"
-        return finding.Finding("caa", finding.Level.OK, said, path=_FQDN)
+        return finding.Finding("caa", finding.Level.OK, said, path=where)
     if allowed:
         said = f"CAA at {told.owner} lets {identities[0]} certify {name}, but not by {challenge}"
         do = f"add {challenge} to validationmethods in the record"
-        return finding.Finding("caa", level, said, do, _FQDN)
+        return finding.Finding("caa", level, said, do, where)
     said = f"CAA at {told.owner} does not let {identities[0]} certify {name}"
     do = f'add the record {told.owner} CAA 0 issue "{identities[0]}"'
     return finding.Finding("caa", level, said, do, path)
@@ -155,9 +197,10 @@ def _directory(
         yield finding.Finding("account", level, said, do, (*beside, "eab"))
 
 
-def _port(site: model.Site, wanted: acme.Acme, found: seen.Seen) -> finding.Finding:
+def _port(site: model.Site, place: Place, wanted: acme.Acme, found: seen.Seen) -> finding.Finding:
     port = wanted.http_port
-    path = (*_ACME, "http_port")
+    path = (*place, "http_port")
+    name = names_by_place(site)[place][0]
     if found.listeners:
         who = ", ".join(
             f"{each.name} (process {each.pid})" if each.name else "a program of another user"
@@ -171,7 +214,7 @@ def _port(site: model.Site, wanted: acme.Acme, found: seen.Seen) -> finding.Find
         return finding.Finding("port-80", finding.Level.WARNING, said, do, path)
     if port != 80:
         said = f"the proof for the CA is given on port {port}, and the CA always dials port 80"
-        do = f"see that port 80 of {site.teams.fqdn} is forwarded to port {port} of this machine"
+        do = f"see that port 80 of {name} is forwarded to port {port} of this machine"
         return finding.Finding("port-80", finding.Level.HINT, said, do, path)
     said = "nobody listens on port 80; the proof for the CA can be given there"
     return finding.Finding("port-80", finding.Level.OK, said, path=path)

@@ -16,7 +16,8 @@ def judge(site: model.Site, found: seen.Seen, now: dt.datetime) -> Iterator[find
     for each in found.tenants:
         trunk = site.full_trunks[each.name]
         yield from _dns(trunk, each)
-        yield from _files(each)
+        if each.offered is not None:
+            yield from _files(each.name, each.offered)
         if each.wire is not None:
             yield from _shown(trunk, each, each.wire, now)
 
@@ -39,13 +40,13 @@ def _dns(trunk: model.FullTrunk, each: seen.Tenant) -> Iterator[finding.Finding]
     yield finding.Finding("dns", finding.Level.PROBLEM, said, do, path)
 
 
-def _files(each: seen.Tenant) -> Iterator[finding.Finding]:
-    path = ("tenants", each.name, "certificate", "files", "chain")
-    if each.offered.failure:
-        said, do = f"{each.offered.failure}", "put the file there, then sbcctl apply"
+def _files(name: str, offered: seen.Offered) -> Iterator[finding.Finding]:
+    path = ("tenants", name, "certificate", "files", "chain")
+    if offered.failure:
+        said, do = f"{offered.failure}", "put the file there, then sbcctl apply"
         yield finding.Finding("files", finding.Level.PROBLEM, said, do, path)
-    for fault in each.offered.faults:
-        said, do = f"{each.offered.path}: {fault}", "put a pair there that fits, then sbcctl apply"
+    for fault in offered.faults:
+        said, do = f"{offered.path}: {fault}", "put a pair there that fits, then sbcctl apply"
         yield finding.Finding("files", finding.Level.PROBLEM, said, do, path)
 
 
@@ -58,7 +59,7 @@ def _shown(
         yield finding.Finding("served", finding.Level.PROBLEM, said, do, path)
         return
     faults = proof.find_chain_faults(wire.chain, names=(trunk.fqdn,), now=now)
-    do = "put a pair there that fits, then sbcctl apply"
+    do = "sbcctl cert renew" if trunk.acme else "put a pair there that fits, then sbcctl apply"
     for fault in faults:
         said = f"{wire.place}: {fault}"
         yield finding.Finding("served", finding.Level.PROBLEM, said, do, path)
@@ -66,9 +67,11 @@ def _shown(
         return
     pair = certificate.read_pair(wire.chain)
     days = (pair.not_after - now).days
-    said = f"{wire.place} shows {', '.join(pair.names)}, until {pair.not_after:%Y-%m-%d}"
+    until = f"until {pair.not_after:%Y-%m-%d} ({days} days)"
+    said = f"{wire.place} shows {', '.join(pair.names)}, {until}"
     if (pair.not_after - now) * 3 < pair.not_after - pair.not_before:
-        said, do = f"{said} ({days} days)", "put a new pair into its files, then sbcctl apply"
+        by_hand = "put a new pair into its files, then sbcctl apply"
+        do = "see why sbcctl cert renew has not renewed it" if trunk.acme else by_hand
         yield finding.Finding("served", finding.Level.WARNING, said, do, path)
     else:
         yield finding.Finding("served", finding.Level.OK, said, path=path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import errors, observe, proof
-from orchestrator.doctor import judge, seen
+from orchestrator.doctor import judge, judge_acme, seen
 from orchestrator.engines import certificate, handshake, kamailio_peers
 from orchestrator.host import clock, names, ports, web
 from orchestrator.render import generation as generations
@@ -43,7 +43,8 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
         HostError: The state directory cannot be read.
     """
     applied = machine.store.current() is not None
-    acme = None if question.offline else site.certificate.acme
+    by_acme = {} if question.offline else judge_acme.names_by_place(site)
+    cas = {ca.directory for place in by_acme for ca in site.by_acme[place].authorities}
     asked_names = () if question.offline else site.certificate_names
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         addresses = {
@@ -57,12 +58,12 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
         }
         authorizations = {
             name: pool.submit(names.authorizations, name, question.resolver)
-            for name in asked_names
-            if acme
+            for each in by_acme.values()
+            for name in each
         }
         directories = {
-            ca.directory: pool.submit(web.get, ca.directory, trusted=trunks.DISTRIBUTION_ROOTS)
-            for ca in (acme.authorities if acme else ())
+            directory: pool.submit(web.get, directory, trusted=trunks.DISTRIBUTION_ROOTS)
+            for directory in sorted(cas)
         }
         wire = pool.submit(_wire, site) if applied else None
         return seen.Seen(
@@ -75,10 +76,10 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
             addresses=None if question.offline else _gathered(addresses),
             microsoft={name: told.result()[0] for name, told in theirs.items()} or None,
             theirs={name: told.result()[1] for name, told in theirs.items()} or None,
-            authorizations=_gathered(authorizations) if acme else None,
+            authorizations=_gathered(authorizations) if by_acme else None,
             listeners=_listeners(site),
             steered=clock.read(),
-            directories=_gathered(directories) if acme else None,
+            directories=_gathered(directories) if by_acme else None,
             peers=_peers(machine) if applied else (),
             tenants=tuple(pool.map(partial(_tenant, site, question, applied), site.full_trunks)),
         )
@@ -88,7 +89,7 @@ def _tenant(site: model.Site, question: Question, applied: bool, name: str) -> s
     trunk = site.full_trunks[name]
     return seen.Tenant(
         name=name,
-        offered=_pair(trunk.files, (trunk.fqdn,)),
+        offered=_pair(trunk.files, (trunk.fqdn,)) if trunk.files else None,
         answer=None if question.offline else names.addresses(trunk.fqdn, question.resolver),
         wire=_shown(trunk.address, site.teams.port, trunk.fqdn) if applied else None,
     )
@@ -135,9 +136,8 @@ def _peers(machine: observe.Machine) -> tuple[kamailio_peers.Peer, ...]:
 
 
 def _listeners(site: model.Site) -> tuple[ports.Listener, ...] | None:
-    acme = site.certificate.acme
-    wanted = acme is not None and acme.challenge == "http-01"
-    return ports.listeners(acme.http_port) if acme and wanted else None
+    found = judge_acme.by_port(site)
+    return ports.listeners(found[1].http_port) if found else None
 
 
 def _offered(site: model.Site) -> seen.Offered | None:

@@ -62,13 +62,13 @@ class Tenant:
 
     Attributes:
         name: What site.yaml calls it.
-        offered: The pair of files that it names.
+        offered: The pair of files that it names; None for one with ACME.
         answer: What DNS says of its name.
         wire: What its listener shows; None when nothing is applied.
     """
 
     name: str
-    offered: Offered
+    offered: Offered | None
     answer: names.Answer | None = None
     wire: Wire | None = None
 

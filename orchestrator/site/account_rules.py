@@ -43,7 +43,7 @@ def _find_mixed_orders(site: model.Site) -> Iterator[errors.Problem]:
 
 def _find_tls_listener_clashes(site: model.Site) -> Iterator[errors.Problem]:
     """Which CAs are trusted follows from our own address: one for Teams, one for trunks."""
-    node, acme = site.node, site.certificate.acme
+    node = site.node
     secured = [name for name, _ in _secured(site)]
     if not secured:
         return
@@ -62,11 +62,13 @@ def _find_tls_listener_clashes(site: model.Site) -> Iterator[errors.Problem]:
             ("node", "tls_port"),
             hint="trunks over TLS usually use 5061",
         )
-    if acme is not None and acme.dns is None and acme.http_port == node.tls_port:
+    for place, acme in site.by_acme.items():
+        if acme.dns is not None or acme.http_port != node.tls_port:
+            continue
         yield errors.Problem(
             "port-clash",
-            f"certificate.acme.http_port and node.tls_port are both {node.tls_port}",
-            ("certificate", "acme", "http_port"),
+            f"{'.'.join(place)}.http_port and node.tls_port are both {node.tls_port}",
+            (*place, "http_port"),
             hint="the CA connects to port 80",
         )
 

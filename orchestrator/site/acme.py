@@ -106,8 +106,8 @@ class Dns(part.Part):
         return self
 
 
-class Acme(part.Part):
-    """A certificate from a CA that speaks ACME, through certbot."""
+class OwnAcme(part.Part):
+    """A certificate for one name from a CA that speaks ACME, through certbot."""
 
     email: Annotated[str, Field(pattern=r"^[^@\s\"']+@[^@\s\"']+\.[^@\s\"']+$")]
     """Where the CA writes to when something is wrong."""
@@ -117,8 +117,6 @@ class Acme(part.Part):
     """Local port for the HTTP-01 challenge; the CA always connects to port 80."""
     dns: Dns | None = None
     """Prove the names by records in DNS (DNS-01) instead of by port 80 (HTTP-01)."""
-    names: Annotated[tuple[CertificateName, ...], Field(max_length=MOST_NAMES)] = ()
-    """Names beside teams.fqdn, such as *.customers.example.com; a wildcard needs dns."""
     key_size: Literal["2048", "3072"] = "2048"
     """Bits of the RSA key; Teams takes RSA only (TLS-3)."""
     profile: Profile | None = None
@@ -149,6 +147,13 @@ class Acme(part.Part):
     def authorities(self) -> tuple[Ca, ...]:
         """Every CA whose certificate may serve, in the order they are asked."""
         return (self.first, self.fallback) if self.fallback else (self.first,)
+
+
+class Acme(OwnAcme):
+    """The same for the name of the site, and more names if it likes."""
+
+    names: Annotated[tuple[CertificateName, ...], Field(max_length=MOST_NAMES)] = ()
+    """Names beside teams.fqdn, such as *.customers.example.com; a wildcard needs dns."""
 
 
 class CertificateFiles(part.Part):

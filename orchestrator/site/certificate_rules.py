@@ -28,23 +28,27 @@ def _find_unprovable_wildcards(site: model.Site) -> Iterator[errors.Problem]:
 
 
 def _find_same_fallback(site: model.Site) -> Iterator[errors.Problem]:
-    asked = site.certificate.acme
-    if asked and asked.fallback and asked.fallback.directory == asked.directory:
-        yield errors.Problem(
-            "fallback-same-ca",
-            f"certificate.acme.fallback is the same CA as the first one, {asked.directory}",
-            ("certificate", "acme", "fallback", "directory"),
-            hint="name another CA, or leave fallback out",
-        )
+    for place, asked in site.by_acme.items():
+        if asked.fallback and asked.fallback.directory == asked.directory:
+            yield errors.Problem(
+                "fallback-same-ca",
+                f"{'.'.join(place)}.fallback is the same CA as the first one, {asked.directory}",
+                (*place, "fallback", "directory"),
+                hint="name another CA, or leave fallback out",
+            )
 
 
 def find_hints(site: model.Site) -> Iterator[errors.Problem]:
     """CERT-6: a hint and not a refusal, because Microsoft's list for them may have grown."""
-    asked, cloud = site.certificate.acme, site.teams.cloud
-    if asked is None or cloud is model.Cloud.COMMERCIAL:
+    cloud = site.teams.cloud
+    if cloud is model.Cloud.COMMERCIAL:
         return
-    places = (("certificate", "acme", "directory"), ("certificate", "acme", "fallback"))
-    for path, ca in zip(places, asked.authorities, strict=False):
+    asked = (
+        ((*place, key), ca)
+        for place, acme_of_it in site.by_acme.items()
+        for key, ca in zip(("directory", "fallback"), acme_of_it.authorities, strict=False)
+    )
+    for path, ca in asked:
         if ca.directory == model.LETS_ENCRYPT:
             yield errors.Problem(
                 "cloud-ca",

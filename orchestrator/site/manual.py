@@ -302,9 +302,15 @@ def _default(field: FieldInfo) -> str:
 # -- examples ---------------------------------------------------------------------------------
 
 
+_OF_TENANTS = f"tenants.{ANY}."
+"""What a tenant has like the site itself looks alike: ``certificate.acme``."""
+
+
 def value_of_example(path: tuple[str, ...]) -> str:
     """A value that the field at *path* takes, as it is written in site.yaml; may be empty."""
-    known = samples.BY_PATH.get(".".join(path)) or samples.BY_NAME.get(path[-1], "")
+    text = ".".join(path)
+    known = samples.BY_PATH.get(text) or samples.BY_PATH.get(text.removeprefix(_OF_TENANTS))
+    known = known or samples.BY_NAME.get(path[-1], "")
     if known or path[-1] == ANY:
         return known
     field = _field_at(path)

@@ -503,6 +503,16 @@ class Site(Part):
         return tuple(dict.fromkeys((self.teams.fqdn, *more)))
 
     @property
+    def by_acme(self) -> Mapping[tuple[str, ...], Acme]:
+        """What is said of each certificate that is obtained by ACME, by its place in here."""
+        found: dict[tuple[str, ...], Acme | None] = {
+            ("certificate", "acme"): self.certificate.acme
+        }
+        for name, trunk in self.full_trunks.items():
+            found["tenants", name, "certificate", "acme"] = trunk.acme
+        return {place: acme for place, acme in found.items() if acme is not None}
+
+    @property
     def full_trunks(self) -> Mapping[str, FullTrunk]:
         """Tenants that Microsoft knows by an SBC of their own, by name in alphabetical order."""
         found = {name: each.full_trunk for name, each in self.tenants.items() if each.certificate}

@@ -186,7 +186,7 @@ def _find_ipv6(site: model.Site) -> Iterator[errors.Problem]:
 
 
 def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
-    node, teams, acme = site.node, site.teams, site.certificate.acme
+    node, teams = site.node, site.teams
     if node.sip_port == teams.port and node.trunk_bind == node.teams_bind:
         yield errors.Problem(
             "port-clash",
@@ -194,13 +194,13 @@ def _find_port_clashes(site: model.Site) -> Iterator[errors.Problem]:
             ("node", "sip_port"),
             hint="trunks usually use 5060, Teams 5061",
         )
-    if acme is not None and acme.dns is None:
+    for place, acme in site.by_acme.items():
         for key, port in (("node.sip_port", node.sip_port), ("teams.port", teams.port)):
-            if acme.http_port == port:
+            if acme.dns is None and acme.http_port == port:
                 yield errors.Problem(
                     "port-clash",
-                    f"certificate.acme.http_port and {key} are both {port}",
-                    ("certificate", "acme", "http_port"),
+                    f"{'.'.join(place)}.http_port and {key} are both {port}",
+                    (*place, "http_port"),
                     hint="the CA connects to port 80",
                 )
     media = site.media.ports

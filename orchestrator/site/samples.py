@@ -65,6 +65,7 @@ BY_PATH: Mapping[str, str] = MappingProxyType(
         "tenants.*": '{fqdn: acme.sbc.example.com, numbers: ["+493055500"]}',
         "tenants.*.fqdn": "acme.sbc.example.com",
         "tenants.*.certificate": "{files: {chain: /etc/ssl/big.pem, key: /etc/ssl/big.key}}",
+        "tenants.*.certificate.acme": "{email: ops@big.example}",
         "tenants.*.certificate.files": "{chain: /etc/ssl/big.pem, key: /etc/ssl/big.key}",
         "tenants.*.certificate.files.chain": "/etc/ssl/big.pem",
         "tenants.*.certificate.files.key": "/etc/ssl/big.key",

@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.site import acme, callers, part, premium, scalars
+from orchestrator.site import acme as acme_parts
+from orchestrator.site import callers, part, premium, scalars
 
 INCLUDE = "include"
 """The key beside the names of tenants that names files with more of them (``include.py``)."""
@@ -155,10 +156,18 @@ class Emergency(part.Part):
 
 
 class OwnCertificate(part.Part):
-    """The certificate of a tenant whose trunk is its own at Microsoft."""
+    """The certificate of a tenant whose trunk is its own at Microsoft: acme or files."""
 
-    files: acme.CertificateFiles
+    acme: acme_parts.OwnAcme | None = None
+    """Obtain it from a CA by ACME, for the name of the tenant alone."""
+    files: acme_parts.CertificateFiles | None = None
     """Take it from two files."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.acme is None) == (self.files is None):
+            raise ValueError("a certificate comes from acme or from files, exactly one of them")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +178,15 @@ class FullTrunk:
         fqdn: The name of that SBC.
         address: Where Kamailio listens for it, and from where it dials.
         public: What the name resolves to.
-        files: Its certificate.
+        acme: How its certificate is obtained; None for one out of files.
+        files: Those.
     """
 
     fqdn: str
     address: str
     public: str
-    files: acme.CertificateFiles
+    acme: acme_parts.Acme | None
+    files: acme_parts.CertificateFiles | None
 
 
 class Tenant(part.Part):
@@ -223,10 +234,12 @@ class Tenant(part.Part):
         """What is its own of a tenant that has a certificate; None of all others."""
         if self.certificate is None or self.address is None:
             return None
+        own = self.certificate.acme
         return FullTrunk(
             fqdn=self.fqdn,
             address=str(self.address),
             public=str(self.public_address or self.address),
+            acme=acme_parts.Acme(**dict(own)) if own else None,
             files=self.certificate.files,
         )
 

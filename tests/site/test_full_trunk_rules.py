@@ -8,7 +8,7 @@ import pydantic
 import pytest
 import random_sites
 
-from orchestrator.site import full_trunk_rules, model, rules
+from orchestrator.site import acme, full_trunk_rules, model, rules
 
 BIG = {
     "fqdn": "sbc.big.example",
@@ -81,6 +81,48 @@ def test_address_and_certificate_go_together(lost):
 def test_a_public_address_alone_is_nothing():
     with pytest.raises(pydantic.ValidationError, match="address of its own"):
         site(a={"fqdn": "a.sbc.example.com", "numbers": ["+49"], "public_address": "192.0.2.99"})
+
+
+ACME = {"email": "ops@big.example"}
+
+
+def by_acme(**more: object) -> dict[str, object]:
+    return {**BIG, "certificate": {"acme": {**ACME, **more}}}
+
+
+def test_its_certificate_may_come_by_acme():
+    found = site(big=by_acme())
+    assert rules.find_problems(found) == ()
+    assert list(found.by_acme) == [("tenants", "big", "certificate", "acme")]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"http_port": "5060"}, ("port-clash", "http_port")),
+        ({"http_port": "5061"}, ("port-clash", "http_port")),
+        (
+            {"fallback": {"directory": acme.LETS_ENCRYPT}},
+            ("fallback-same-ca", "fallback", "directory"),
+        ),
+    ],
+)
+def test_what_it_may_not_say_of_acme(said, found):
+    (problem,) = rules.find_problems(site(big=by_acme(**said)))
+    place = ("tenants", "big", "certificate", "acme")
+    assert (problem.id, *problem.path) == (found[0], *place, *found[1:])
+    assert ".".join(place) in problem.message
+
+
+def test_its_certificate_has_its_name_alone():
+    with pytest.raises(pydantic.ValidationError, match="Extra inputs"):
+        site(big=by_acme(names=["sbc2.big.example"]))
+
+
+@pytest.mark.parametrize("certificate", [{}, {**BIG["certificate"], "acme": ACME}])
+def test_its_certificate_has_one_source(certificate):
+    with pytest.raises(pydantic.ValidationError, match="exactly one of them"):
+        site(big={**BIG, "certificate": certificate})
 
 
 def test_there_are_at_most_a_hundred():
