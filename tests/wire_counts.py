@@ -1,0 +1,152 @@
+"""Calls that end at the same moment as something else, and what is counted when all are over.
+
+    python wire_counts.py FOLDER KIND
+
+Like ``wire_tenants.py``. The outcome is one JSON object on stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import wire
+import wire_calls
+import wire_tenants
+
+from orchestrator.engines import kamailio
+from orchestrator.render import views
+from orchestrator.site import model
+
+FQDN = "t0.sbc.example.com"
+SETTLED = 1.0
+"""Seconds after which everything is over."""
+
+PAIRS = 500
+"""How often both sides hang up at once; without a lock one of two runs of 1,000 counted wrong."""
+
+LEAD = 0.0001
+"""Seconds by which the first of two is sent earlier, and up to twenty times as many."""
+
+
+@dataclass
+class Call(wire.Call):
+    """One whose Call-ID is chosen."""
+
+    own_id: str = ""
+
+    @property
+    def call_id(self) -> str:
+        return self.own_id or f"wire-{self.number}"
+
+
+class World(wire.World):
+    """It remembers the INVITEs that came."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.invites: dict[str, str] = {}
+
+    def take(self, address: str, text: str, send: wire.Send) -> None:
+        if text.startswith("INVITE"):
+            self.invites[wire.header(text, "Call-ID")] = text
+        super().take(address, text, send)
+
+
+def bye(invite: str, call: wire.Call) -> str:
+    """The BYE of who answered this INVITE."""
+    address, contact = call.asked[-1], re.search("<(.*)>", wire.header(invite, "Contact"))
+    assert contact
+    ways = re.findall(r"^Record-Route:[ \t]*(.*?)\r$", invite, re.MULTILINE)
+    lines = [
+        f"BYE {contact[1]} SIP/2.0",
+        f"Via: SIP/2.0/UDP {address}:5060;branch=z9hG4bK-{call.number}-bye-too",
+        "Max-Forwards: 70",
+        f"From: {wire.header(invite, 'To')};tag={address}",
+        f"To: {wire.header(invite, 'From')}",
+        f"Call-ID: {call.call_id}",
+        "CSeq: 1 BYE",
+        *(f"Route: {way}" for way in ways),
+        "Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""])
+
+
+class Counts:
+    """A tenant and a trunk with limits that nobody reaches, and what Kamailio counts of them."""
+
+    def __init__(self, world: World, sbc: wire_calls.Sbc, tree: dict) -> None:
+        self.world, self.sbc = world, sbc
+        self.places: Iterator[int] = itertools.count(1)
+        limits = {"calls": 1000, "minutes_per_day": 600}
+        tree["tenants"] = {"t0": {"fqdn": FQDN, "numbers": ["+49301"], "limits": limits}}
+        tree["trunks"]["office"]["limits"] = limits
+        tree["routes"] = {"all": {"from": ["teams"], "to": ["office"]}}
+        self.site = model.Site.model_validate(tree)
+        wire_tenants.load(sbc, self.site)
+
+    def now(self) -> dict[str, int]:
+        """Calls of each that Kamailio knows of, and how many of them talk."""
+        found = {}
+        for table in ("busy", "talking"):
+            rows = kamailio.table_rows(self.sbc.rpc, table) or {}
+            found |= {f"{table}/{key}": int(value) for key, value in rows.items() if int(value)}
+        return {key: value for key, value in found.items() if not key.endswith("/since")}
+
+    def call(self, source: str, says: int, own_id: str = "") -> Call:
+        """A call of the tenant's that everybody answers by *says*."""
+        everybody = dict.fromkeys((*wire.GATEWAYS, *wire.TEAMS), says)
+        dialled = "+4411" if source == "teams" else "+49301"
+        found = Call(*(next(self.places), source, dialled, everybody), own_id=own_id)
+        found.name, found.callers = FQDN, ("+49301",)
+        self.world.calls[found.call_id] = found
+        return found
+
+    async def names(self) -> dict:
+        """A Call-ID that looks like another call's place in a table is a call of its own."""
+        calls = [self.call("teams", 200, own_id) for own_id in ("a", "a/to", "to/a", "a/from")]
+        answers = [await self.world.place(call, self.site) for call in calls]
+        talking = self.now()
+        for call in calls[1:]:
+            await self.world.hang_up(call)
+        left = self.now()
+        await self.world.hang_up(calls[0])
+        return {"answers": answers, "talking": talking, "left": left, "after": self.now()}
+
+    async def crossing(self) -> dict:
+        """Both sides hang up at once."""
+        answers, talking = set(), {}
+        for place in range(PAIRS):
+            call = self.call("teams", 200)
+            answers.add(await self.world.place(call, self.site))
+            talking = self.now()
+            answerer, end = call.asked[-1], bye(self.world.invites[call.call_id], call)
+            ended = asyncio.create_task(self.world.hang_up(call))
+            # What comes by TLS is on its way for longer.
+            await asyncio.sleep(place % 20 * LEAD)
+            self.world.udp[answerer].send(end)
+            await ended
+        await asyncio.sleep(SETTLED)
+        return {"answers": sorted(answers), "talking": talking, "after": self.now()}
+
+
+async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: int) -> dict:
+    """All of it, one after the other."""
+    world = World(folder)
+    sbc = await wire_calls.begin(world, folder, facts)
+    sbc.hurry()
+    await world.dial()
+    counts = Counts(world, sbc, wire_tenants.universe(random.Random(1), folder))
+    return {
+        "names": await counts.names(),
+        "crossing": await counts.crossing(),
+    }
+
+
+if __name__ == "__main__":
+    wire_calls.run(main)
