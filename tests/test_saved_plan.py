@@ -53,3 +53,17 @@ def test_more_calls_than_were_approved_are_not_other_calls() -> None:
         SAVED.begin, SAVED.end, SAVED.kamailio, SAVED.rtpengine, SAVED.steps, COMMIT
     )
     check(busy, todo(cost="991 calls lose their audio"))
+
+
+def test_certificates_that_were_obtained_are_installed_as_one() -> None:
+    """Of tenants' first ones each has a step, and what is left of all of them is one."""
+    approved = saved.Saved(
+        *("a" * 12, "b" * 12, SAVED.kamailio, SAVED.rtpengine),
+        (("obtain-certificate", ""), ("obtain-certificate", "sbc.big.example"), *SAVED.steps),
+        COMMIT,
+        idle=True,
+    )
+    with pytest.raises(errors.SbcctlError, match="the plan is stale"):
+        check(approved, todo())
+    installed = plan.Step(plan.Kind.INSTALL_CERTIFICATE, "certbot has another one")
+    check(saved.once_obtained(approved), plan.Plan((installed, *todo().steps)))

@@ -26,8 +26,9 @@ Place = tuple[str, ...]
 
 def names_by_place(site: model.Site) -> dict[Place, tuple[str, ...]]:
     """The names of each certificate that comes by ACME, the site's own first."""
+    trunks = site.full_trunks
     return {
-        place: site.certificate_names if place == _ACME else (_trunk(site, place).fqdn,)
+        place: site.certificate_names if place == _ACME else (trunks[place[1]].fqdn,)
         for place in site.by_acme
     }
 
@@ -43,8 +44,9 @@ def judge(site: model.Site, found: seen.Seen) -> Iterator[finding.Finding]:
     A CA that several are asked of is told about once.
     """
     told: set[str] = set()
+    by_acme = site.by_acme
     for place, names_of_it in names_by_place(site).items():
-        yield from _judge_one(place, site.by_acme[place], names_of_it, found, told)
+        yield from _judge_one(place, by_acme[place], names_of_it, found, told)
     first = by_port(site)
     if first is not None and found.listeners is not None:
         yield _port(site, *first, found)
@@ -82,10 +84,6 @@ def _judge_one(
         if answer is not None and ca.directory not in told_of:
             told_of.add(ca.directory)
             yield from _directory(ca, answer, level, path)
-
-
-def _trunk(site: model.Site, place: Place) -> model.FullTrunk:
-    return site.full_trunks[place[1]]
 
 
 def _untold(name: str, told: names.Authorizations, where: finding.Path) -> finding.Finding:

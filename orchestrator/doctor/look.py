@@ -44,7 +44,8 @@ def look(machine: observe.Machine, site: model.Site, question: Question) -> seen
     """
     applied = machine.store.current() is not None
     by_acme = {} if question.offline else judge_acme.names_by_place(site)
-    cas = {ca.directory for place in by_acme for ca in site.by_acme[place].authorities}
+    asked_of = site.by_acme.values() if by_acme else ()
+    cas = {ca.directory for acme in asked_of for ca in acme.authorities}
     asked_names = () if question.offline else site.certificate_names
     with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         addresses = {
