@@ -73,6 +73,11 @@ def as_tree(site: model.Site, *, whole: bool = False) -> dict[str, object]:
     )
 
 
+def as_json(site: model.Site) -> str:
+    """The same as text, in a fraction of the time; without what is as by default."""
+    return site.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+
+
 def find_changes(before: model.Site | None, after: model.Site) -> tuple[Change, ...]:
     """Every thing that is different, parts first, then what has a name."""
     old = as_tree(before, whole=True) if before is not None else {}

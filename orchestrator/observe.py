@@ -114,10 +114,14 @@ def observe(
     generation: generations.Generation,
     facts: views.EngineFacts,
     seen: plan.CertificateSeen,
+    stored: store.Stored | None = None,
 ) -> plan.Observed:
-    """Look at disk and engines once, with *generation* as what is wanted."""
-    name = machine.store.current()
-    stored = machine.store.load(name) if name else None
+    """Look at disk and engines once, with *generation* as what is wanted.
+
+    Who has just read the current generation hands it on as *stored*.
+    """
+    if stored is None and (name := machine.store.current()):
+        stored = machine.store.load(name)
     running = _see_kamailio(machine, generation, facts, seen)
     if stored and wanted.DATABASE in stored.drifted:
         # Rows out of another database may be as many: none is changed, all are read again.

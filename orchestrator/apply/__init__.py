@@ -29,7 +29,7 @@ from pathlib import Path
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import check, drain, look, obtain, passwords, saved, transaction, trial
 from orchestrator.engines import kamailio, kamailio_load, kamailio_uac
-from orchestrator.host import access, cleaning, files, journal
+from orchestrator.host import access, cleaning, files, journal, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views, wanted
 from orchestrator.site import model
@@ -122,7 +122,8 @@ def _apply_locked(
     machine.store.put_right()
     make_run_directory(machine)
     seen, _ = observe.see_certificate(machine, site, _now())
-    observed = observe.observe(machine, generation, facts, seen)
+    served = look.read_served(machine)
+    observed = observe.observe(machine, generation, facts, seen, served)
     todo = plan.make_plan(generation, observed)
     goal = transaction.Goal(f"apply {site.site}", generation, allowed=allow_down)
     if promised is not None:
@@ -135,30 +136,47 @@ def _apply_locked(
     prepare_engines(machine, generation, todo)
     before = transaction.before(machine, goal, observed)
     new_certificate = _prepare_certificate(site, machine, progress, todo)
-    _stage(machine, progress, generation, before, look.origin_of(site))
+    _stage(machine, progress, generation, before, origin=look.origin_of(site), last=served)
     trial.try_start(machine, progress, todo, before, new_certificate)
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
         if not todo.only_reads_again:
-            seen, _ = observe.see_certificate(machine, site, _now())
-            drifted = observed.drifted  # of which staging may have put some right
-            observed = observe.observe(machine, generation, facts, seen)
-            drifted = tuple(sorted({*drifted, *observed.drifted}))
-            observed = dataclasses.replace(observed, drifted=drifted)
-            todo = plan.make_plan(generation, observed)
+            observed, todo = _look_again(machine, site, facts, generation, observed.drifted)
             if promised is not None:
                 _check_again(machine, promised, facts, before, (observed, todo))
         goal = dataclasses.replace(goal, certificate=new_certificate)
         warnings = transaction.run(
-            machine, progress, facts, goal=goal, todo=todo, observed=observed, served=before
+            machine,
+            progress,
+            facts,
+            goal=goal,
+            todo=todo,
+            observed=observed,
+            served=before,
+            seen=served,
         )
     warnings = (
         *drained,
-        *_certificate_warnings(seen),
+        *_certificate_warnings(observed.certificate),
         *_memory_warnings(machine, todo),
         *warnings,
     )
     warnings += clean_up(machine) + await_registrations(machine, progress, generation)
     return Outcome(generation=goal.name, steps=todo.steps, warnings=warnings)
+
+
+def _look_again(
+    machine: observe.Machine,
+    site: model.Site,
+    facts: views.EngineFacts,
+    generation: generations.Generation,
+    drifted: tuple[str, ...],
+) -> tuple[plan.Observed, plan.Plan]:
+    """Everything once more; staging may have put right some of what had drifted."""
+    seen, _ = observe.see_certificate(machine, site, _now())
+    observed = observe.observe(machine, generation, facts, seen)
+    drifted = tuple(sorted({*drifted, *observed.drifted}))
+    observed = dataclasses.replace(observed, drifted=drifted)
+    return observed, plan.make_plan(generation, observed)
 
 
 def _check_again(
@@ -243,12 +261,14 @@ def _stage(
     progress: announce.Progress,
     generation: generations.Generation,
     before: journal.Before,
+    *,
     origin: str,
+    last: store.Stored | None,
 ) -> None:
     """Write the generation beside and let Kamailio check it; on refusal it is removed again."""
     with progress.step("stage", f"{len(generation.files)} files, kamailio -c") as step:
         # Also where it serves already: the engines start from what lies there now.
-        name = machine.store.stage(generation, origin)
+        name = machine.store.stage(generation, origin, last)
         if before.current == name:
             step.note("written before")
             return

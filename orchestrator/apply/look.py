@@ -65,9 +65,9 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
     render = _renderer(site, machine, facts, key or NO_KEY)
     generation = render(site)
     seen, _ = observe.see_certificate(machine, site, dt.datetime.now(dt.UTC))
-    observed = observe.observe(machine, generation, facts, seen)
-    served = _served(machine)
-    old = read_origin(served) if served else None
+    served = read_served(machine)
+    observed = observe.observe(machine, generation, facts, seen, served)
+    old = read_origin(machine, served.name) if served else None
     found = changes.find_changes(old, site)
     return Look(
         facts=facts,
@@ -82,17 +82,24 @@ def look(site: model.Site, machine: observe.Machine) -> Look:
     )
 
 
+def read_served(machine: observe.Machine) -> store.Stored | None:
+    """The current generation as it lies on disk."""
+    name = machine.store.current()
+    return machine.store.load(name) if name else None
+
+
 def origin_of(site: model.Site) -> str:
     """What a generation remembers of the site it came from."""
-    return json.dumps(changes.as_tree(site)) + "\n"
+    return changes.as_json(site) + "\n"
 
 
-def read_origin(stored: store.Stored) -> model.Site | None:
+def read_origin(machine: observe.Machine, name: str) -> model.Site | None:
     """The site a generation came from; None when it does not know, or knows what is none now."""
-    if not stored.origin:
+    told = machine.store.origin(name)
+    if not told:
         return None
     try:
-        return model.Site.model_validate(json.loads(stored.origin))
+        return model.Site.model_validate(json.loads(told))
     except ValueError:
         return None
 
@@ -124,11 +131,6 @@ def _keyed(file: generations.File | None, key: str) -> str:
         return ""
     told = hmac.new(f"shown {key}".encode(), file.text.encode(), hashlib.sha256)
     return f"secret:{told.hexdigest()[:8]}"
-
-
-def _served(machine: observe.Machine) -> store.Stored | None:
-    name = machine.store.current()
-    return machine.store.load(name) if name else None
 
 
 def _differing(served: store.Stored | None, generation: generations.Generation) -> tuple[str, ...]:

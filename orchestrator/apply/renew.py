@@ -83,7 +83,7 @@ def applied(machine: observe.Machine) -> Applied:
             hint="sbcctl apply obtains the first one",
         )
     stored = back.load_whole(machine.store, name)
-    site = look.read_origin(stored)
+    site = look.read_origin(machine, name)
     if site is None:
         raise errors.HostError(
             "what is applied here does not say from which site.yaml it came",

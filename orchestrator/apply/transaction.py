@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from orchestrator import announce, errors, observe, plan
 from orchestrator.apply import back, change, verify
-from orchestrator.host import history, journal
+from orchestrator.host import history, journal, store
 from orchestrator.render import generation as generations
 from orchestrator.render import views
 
@@ -63,17 +63,17 @@ def now_text() -> str:
 
 def before(machine: observe.Machine, goal: Goal, observed: plan.Observed) -> journal.Before:
     """What serves before the change; where an earlier one died, what served before that."""
-    store = machine.store
-    names = set(store.names())
+    kept = machine.store
+    names = set(kept.names())
     found = journal.Before(
         command=goal.command,
         pid=os.getpid(),
         began=now_text(),
         candidate=goal.name,
         staged=goal.name not in names,
-        current=store.current(),
-        good=store.last_known_good(),
-        certificate=store.certificate(),
+        current=kept.current(),
+        good=kept.last_known_good(),
+        certificate=kept.certificate(),
         kamailio=observed.kamailio.running,
         rtpengine=observed.rtpengine.running,
     )
@@ -100,8 +100,9 @@ def run(
     todo: plan.Plan,
     observed: plan.Observed,
     served: journal.Before,
+    seen: store.Stored | None = None,
 ) -> tuple[str, ...]:
-    """Carry out *todo* so that *goal* serves.
+    """Carry out *todo* so that *goal* serves; *seen* is what may have been read of *served*.
 
     Returns:
         What works but wants to be looked at, as sentences.
@@ -111,7 +112,7 @@ def run(
         ApplyError: A step failed; says what was restored.
         HumanNeeded: And the way back failed as well.
     """
-    old = machine.store.load(served.current) if served.current else None
+    old = _old(machine, served, seen)
     with _recorded(machine, goal, todo, served) as notes:
         with _discarded_on_failure(machine, served):
             asked = old.generation if old and not verify.concerns_nobody(todo) else None
@@ -144,6 +145,15 @@ def run(
         except errors.HostError as failure:
             notes.append(failure.message)
     return tuple(notes)
+
+
+def _old(
+    machine: observe.Machine, served: journal.Before, seen: store.Stored | None
+) -> store.Stored | None:
+    """What served before; read again where it is not what was seen, or was put right since."""
+    if seen is not None and seen.name == served.current and not seen.drifted:
+        return seen
+    return machine.store.load(served.current) if served.current else None
 
 
 @contextmanager

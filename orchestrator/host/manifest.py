@@ -1,6 +1,8 @@
 """What a generation says of itself: its files as they were written, and where it came from.
 
-The manifest is written last, so a generation without one was never finished.
+The manifest is written last, so a generation without one was never finished. It is read often, and
+where a generation came from may be as large as all files of its tenants: that lies beside it, in a
+file whose name begins with :data:`ORIGIN` and which counts only while it has its digest.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from orchestrator.render import generation as generations
 from orchestrator.render import wanted
 
 NAME = "manifest.json"
+ORIGIN = "origin."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Manifest:
         digest: Of the generation.
         skeleton: Of its skeleton.
         files: Each file as it was written.
-        origin: Where it came from; empty where nothing was said about it.
+        source: SHA-256 of the text about where it came from; empty where nothing was said.
+        origin: That text itself, in what an earlier sbcctl wrote.
         database: SHA-256 of the tables for Kamailio's start; empty where there are none, and
             in what an earlier sbcctl wrote.
     """
@@ -45,6 +49,7 @@ class Manifest:
     digest: str
     skeleton: str
     files: tuple[Entry, ...]
+    source: str = ""
     origin: str = ""
     database: str = ""
 
@@ -72,6 +77,7 @@ def read(path: Path) -> Manifest | None:
             digest=told["digest"],
             skeleton=told["skeleton"],
             files=tuple(Entry(**entry) for entry in told["files"]),
+            source=str(told.get("source", "")),
             origin=str(told.get("origin", "")),
             database=str(told.get("database", "")),
         )
@@ -113,6 +119,22 @@ def look(folder: Path, told: Manifest) -> Found:
     return Found(generation, tuple(drifted), tuple(missing))
 
 
+def origin_path(folder: Path, digest: str) -> Path:
+    """Where the text with this digest lies, about where a generation came from."""
+    return folder / f"{ORIGIN}{digest[:12]}"
+
+
+def read_origin(folder: Path, told: Manifest) -> str:
+    """Where a generation came from; empty when it does not say, or not as it was written."""
+    if not told.source:
+        return told.origin
+    try:
+        content = origin_path(folder, told.source).read_bytes()
+    except OSError:
+        return ""
+    return content.decode() if hashlib.sha256(content).hexdigest() == told.source else ""
+
+
 def find_text(folders: Path, path: str, digest: str) -> str | None:
     """A file of any generation by its digest; None when none has it, or has it whole.
 
@@ -132,13 +154,13 @@ def find_text(folders: Path, path: str, digest: str) -> str | None:
     return None
 
 
-def as_json(generation: generations.Generation, origin: str, database: str) -> bytes:
-    """The manifest of a generation, as it is written; *database* is the digest of that."""
+def as_json(generation: generations.Generation, source: str, database: str) -> bytes:
+    """The manifest of a generation, as it is written; the others are digests."""
     manifest = {
         "format": 1,
         "digest": generation.digest,
         "skeleton": generation.skeleton,
-        "origin": origin,
+        "source": source,
         "database": database,
         "files": [
             {

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
@@ -32,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import errors
-from orchestrator.host import access, database, files, pairs
+from orchestrator.host import access, files, pairs, staging
 from orchestrator.host import manifest as manifests
 from orchestrator.render import generation as generations
 from orchestrator.render import wanted
@@ -52,7 +51,6 @@ class Stored:
         drifted: Paths of files that are no longer what was written, sorted.
         missing: Those of them that are not there at all, or cannot be read.
         written: Path and digest of every file as it was written.
-        origin: What was said about where it came from; empty when nothing was.
     """
 
     name: str
@@ -61,7 +59,6 @@ class Stored:
     drifted: tuple[str, ...]
     missing: tuple[str, ...] = ()
     written: tuple[tuple[str, str], ...] = ()
-    origin: str = ""
 
 
 class Store:
@@ -76,13 +73,13 @@ class Store:
 
     def __init__(self, state: Path, accounts: access.Accounts | None) -> None:
         self.state = state
-        self._accounts = accounts
+        self._writer = staging.Writer(state, accounts)
 
     def prepare(self) -> None:
         """Make the directories that are missing, and put right who may enter them."""
         with files.translated(self.state, "write"):
             for name in ("", "generations", "certificates", "keys", "acme", "log"):
-                self._make_folder(self.state / name)
+                self._writer.make_folder(self.state / name)
                 if not os.access(self.state, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, "Permission denied", str(self.state))
 
@@ -131,20 +128,26 @@ class Store:
             for folder in sorted((self.state / "generations").iterdir()):
                 if (manifest := self._manifest(folder.name)) is None:
                     continue
-                self._put_file_right(folder / _MANIFEST, secret=True)
+                self._writer.put_right(folder / _MANIFEST, secret=True)
                 for entry in manifest.files:
-                    self._put_file_right(folder / entry.path, secret=entry.secret)
-                self._put_file_right(folder / wanted.DATABASE, secret=True)
+                    self._writer.put_right(folder / entry.path, secret=entry.secret)
+                self._writer.put_right(folder / wanted.DATABASE, secret=True)
+                if manifest.source:
+                    origin = manifests.origin_path(folder, manifest.source)
+                    self._writer.put_right(origin, secret=True)
             for folder in sorted((self.state / "certificates").iterdir()):
                 for path in () if folder.is_symlink() else pairs.found(folder):
-                    self._put_file_right(path, secret=path.name.endswith(pairs.KEY))
+                    self._writer.put_right(path, secret=path.name.endswith(pairs.KEY))
 
     # -- generations ------------------------------------------------------------------------
 
-    def stage(self, generation: generations.Generation, origin: str = "") -> str:
+    def stage(
+        self, generation: generations.Generation, origin: str = "", last: Stored | None = None
+    ) -> str:
         """Write a generation beside the others and return its name; nothing uses it yet.
 
-        Its manifest remembers *origin*, a text about where it came from.
+        Its manifest remembers *origin*, a text about where it came from. *last* is one that lies
+        here, from which what is the same may be taken.
 
         Where the same generation lies already, only its drifted files are put right, each by
         rename, so that a current one is never without a file. A new one that comes to nothing
@@ -154,59 +157,14 @@ class Store:
         folder = self.state / "generations" / name
         with files.translated(folder, "write"), files.removed_unless_whole(folder, self.current()):
             known = self._manifest(name)
-            if known is None:
-                self._write_generation(folder, generation, origin)
+            if known is not None:
+                staging.mend(self._writer, folder, generation, origin, known)
             else:
-                self._mend_generation(folder, generation, origin, known)
+                base = None
+                if last is not None and not last.drifted:
+                    base = staging.base_of(folder.with_name(last.name), last.generation)
+                staging.write(self._writer, folder, generation, origin, base)
         return name
-
-    def _write_generation(
-        self, folder: Path, generation: generations.Generation, origin: str
-    ) -> None:
-        """Write a new one; its manifest, without which nobody looks at it, comes last."""
-        if folder.exists():
-            shutil.rmtree(folder)  # an earlier one that was never finished
-        for file in generation.files:
-            path = folder / file.path
-            self._make_folders(path)
-            files.write_new(path, file.text.encode(), self._of_file(path, secret=file.secret))
-        held = self._write_database(folder, generation)
-        files.sync_directories(folder)
-        self._write(folder / _MANIFEST, manifests.as_json(generation, origin, held), secret=True)
-        files.sync(folder)
-        files.sync(folder.parent)
-
-    def _write_database(self, folder: Path, generation: generations.Generation) -> str:
-        """What is made of the tables, where Kamailio reads that; its digest. It holds secrets."""
-        content = database.made_of(generation)
-        if content:
-            self._write(folder / wanted.DATABASE, content, secret=True)
-        return hashlib.sha256(content).hexdigest() if content else ""
-
-    def _mend_generation(
-        self,
-        folder: Path,
-        generation: generations.Generation,
-        origin: str,
-        known: manifests.Manifest,
-    ) -> None:
-        """Put its drifted files right, each by rename; where nothing drifted nothing is done."""
-        drifted = [file for file in generation.files if _differs(folder / file.path, file)]
-        for file in drifted:
-            self._write(folder / file.path, file.text.encode(), secret=file.secret)
-        held = known.database
-        # Of what an earlier sbcctl wrote nothing is known: its manifest has no digest of it.
-        torn = wanted.reads_database(generation) and (
-            bool(drifted) or not held or files.digest(folder / wanted.DATABASE) != held
-        )
-        if torn:
-            held = self._write_database(folder, generation)
-        told = origin or known.origin, held
-        if moved := told != (known.origin, known.database):
-            self._write(folder / _MANIFEST, manifests.as_json(generation, *told), secret=True)
-        if drifted or torn or moved:
-            files.sync_directories(folder)
-            files.sync(folder.parent)
 
     def load(self, name: str) -> Stored | None:
         """Read a generation back; None when it is not there or was never finished."""
@@ -221,8 +179,13 @@ class Store:
             drifted=found.drifted,
             missing=found.missing,
             written=tuple((entry.path, entry.sha256) for entry in manifest.files),
-            origin=manifest.origin,
         )
+
+    def origin(self, name: str) -> str:
+        """What was said about where a generation came from; empty when nothing is known."""
+        manifest = self._manifest(name)
+        folder = self.state / "generations" / name
+        return manifests.read_origin(folder, manifest) if manifest else ""
 
     def names(self) -> tuple[str, ...]:
         """Names of all generations, finished or not, sorted."""
@@ -271,7 +234,7 @@ class Store:
         ):
             for file, content, secret in pairs.contents((chain, key), own):
                 if not (folder / file).exists() or (folder / file).read_bytes() != content:
-                    self._write(folder / file, content, secret=secret)
+                    self._writer.write(folder / file, content, secret=secret)
             files.sync(folder)
             files.sync(folder.parent)
         return name
@@ -309,7 +272,7 @@ class Store:
         path = self.state / "keys" / "contact"
         with files.translated(path, "write"):
             if not path.exists():
-                self._write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
+                self._writer.write(path, f"{secrets.token_hex(32)}\n".encode(), secret=True)
                 files.sync(path.parent)
             return path.read_text(encoding="ascii").strip()
 
@@ -325,28 +288,6 @@ class Store:
             ) from error
 
     # -- doing ------------------------------------------------------------------------------
-
-    def _write(self, path: Path, content: bytes, *, secret: bool) -> None:
-        """Write a whole file, with the directories above it."""
-        self._make_folders(path)
-        files.write(path, content, self._of_file(path, secret=secret))
-
-    def _put_file_right(self, path: Path, *, secret: bool) -> None:
-        self._make_folders(path)
-        with suppress(FileNotFoundError):
-            files.put_right(path, self._of_file(path, secret=secret))
-
-    def _make_folders(self, path: Path) -> None:
-        for folder in reversed(path.relative_to(self.state).parents):
-            self._make_folder(self.state / folder)
-
-    def _make_folder(self, path: Path) -> None:
-        place = path.relative_to(self.state)
-        files.make_folder(path, access.of_folder(place, self._accounts))
-
-    def _of_file(self, path: Path, *, secret: bool) -> access.Access:
-        place = path.relative_to(self.state)
-        return access.of_file(place, secret=secret, accounts=self._accounts)
 
     def _stamp(self, folder: Path) -> None:
         before = self.state / "current" / _MANIFEST
@@ -377,10 +318,3 @@ def _target(link: Path) -> str | None:
         return os.path.basename(os.readlink(link))  # noqa: PTH115, PTH119 - a word, not a path
     except OSError:
         return None
-
-
-def _differs(path: Path, file: generations.File) -> bool:
-    try:
-        return path.read_bytes() != file.text.encode()
-    except OSError:
-        return True

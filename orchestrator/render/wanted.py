@@ -233,6 +233,12 @@ def seal_of(text: str) -> tuple[str, int] | None:
     return (found[1], text.count("\n") - 1) if found else None
 
 
+def count_rows(file: generations.File) -> int:
+    """How many rows a rendered htable has, the seal among them."""
+    sealed = seal(file)
+    return sealed[1] if sealed else file.text.count("\n") - 1
+
+
 def has_rows(file: generations.File) -> bool:
     """Whether there is a row in a rendered htable."""
     return file.text.find("\n") < len(file.text) - 1

@@ -124,7 +124,7 @@ def test_a_damaged_database_is_drift_and_staging_makes_it_anew(kept, how):
     assert path.stat().st_mode & 0o777 == 0o600
     stored = kept.load(name)
     assert stored is not None
-    assert (stored.drifted, stored.origin) == ((), "where it came from")
+    assert (stored.drifted, kept.origin(name)) == ((), "where it came from")
 
 
 def test_a_database_nobody_knows_is_made_anew(kept):
@@ -144,6 +144,81 @@ def test_a_database_nobody_knows_is_made_anew(kept):
     stored = kept.load(name)
     assert stored is not None
     assert stored.drifted == (wanted.DATABASE,)
+
+
+def another(number: str = "+4931") -> generations.Generation:
+    """A generation like the hosting one, with one row more."""
+    config, table = hosting().files
+    row = f"={number}:0:0:a.sbc.example.com:0\n"
+    more = generations.File(table.path, table.text + row, table.effect, True, table.table)
+    return generations.Generation(files=(config, more), skeleton="s")
+
+
+def test_a_database_is_made_of_the_last_one_if_that_is_whole(kept):
+    """What somebody changed in one generation is not taken over into the next."""
+    config, table = hosting().files
+    expected = [("=+4930", "a.sbc.example.com"), ("=+4931", "a.sbc.example.com")]
+    for place in (None, wanted.DATABASE, table.path, config.path):
+        name = kept.stage(hosting())
+        folder = kept.state / "generations" / name
+        if place == wanted.DATABASE:
+            edit(folder / place)
+        elif place:
+            (folder / place).write_text(hosting().file(place).text + "# by hand\n")
+        after = kept.stage(another(), "", kept.load(name))
+        assert rows_in(kept.state / "generations" / after / wanted.DATABASE) == expected
+        loaded = kept.load(after)
+        assert loaded is not None
+        assert loaded.drifted == ()
+        kept.discard(after)
+
+
+def test_a_last_generation_that_changed_after_it_was_read_is_not_built_upon(kept):
+    """Its database is read again, and compared with the digest of what was written."""
+    name = kept.stage(hosting())
+    last = kept.load(name)
+    edit(kept.state / "generations" / name / wanted.DATABASE)
+    after = kept.stage(another(), "", last)
+    held = rows_in(kept.state / "generations" / after / wanted.DATABASE)
+    assert held == [("=+4930", "a.sbc.example.com"), ("=+4931", "a.sbc.example.com")]
+
+
+def origins(kept: store.Store, name: str) -> list[str]:
+    folder = kept.state / "generations" / name
+    return [path.read_text() for path in folder.glob("origin.*")]
+
+
+def test_where_a_generation_came_from_is_known_while_it_is_whole(kept):
+    """It stands beside the manifest, for its owner only; damaged it says nothing until mended."""
+    name = kept.stage(made(), "first")
+    assert (kept.origin(name), origins(kept, name)) == ("first", ["first"])
+    kept.stage(made())
+    assert kept.origin(name) == "first"
+    kept.stage(made(), "second")
+    assert (kept.origin(name), origins(kept, name)) == ("second", ["second"])
+    (path,) = (kept.state / "generations" / name).glob("origin.*")
+    assert path.stat().st_mode & 0o777 == 0o600
+    for spoil in (lambda: path.write_bytes(b"\xff"), path.unlink, lambda: path.write_text("x")):
+        spoil()
+        assert kept.origin(name) == ""
+        loaded = kept.load(name)
+        assert loaded is not None
+        assert loaded.drifted == ()
+        kept.stage(made(), "second")
+        assert (kept.origin(name), origins(kept, name)) == ("second", ["second"])
+
+
+def test_where_a_generation_of_before_came_from_is_known(kept):
+    """Its manifest holds the text; it lies beside it from the next time on that it is staged."""
+    name = kept.stage(made(), "first")
+    folder = kept.state / "generations" / name
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["source"]
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "origin": "inside"}))
+    assert kept.origin(name) == "inside"
+    kept.stage(made())
+    assert (kept.origin(name), origins(kept, name)) == ("inside", ["inside"])
+    assert "inside" not in (folder / "manifest.json").read_text()
 
 
 def test_what_was_never_finished_is_never_used(kept):
