@@ -8,6 +8,7 @@ terminals: control characters, bidi controls, line separators, a byte order mark
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -77,8 +78,10 @@ class Source:
 
 
 def _new(file: str, text: str) -> Source:
-    starts = (0, *(match.end() for match in _LINE_END.finditer(text)))
-    return Source(file, text, starts)
+    if "\r" in text:
+        return Source(file, text, (0, *(match.end() for match in _LINE_END.finditer(text))))
+    lengths = (len(line) + 1 for line in text.split("\n")[:-1])
+    return Source(file, text, tuple(itertools.accumulate(lengths, initial=0)))
 
 
 def read_source(

@@ -55,6 +55,8 @@ def _find_private_numbers(site: model.Site) -> Iterator[errors.Problem]:
 
 def _find_shared_numbers(site: model.Site) -> Iterator[errors.Problem]:
     """Each number that another tenant has as well, told once, at the later tenant."""
+    if _are_single_and_different(site):
+        return
     told: set[tuple[int, int]] = set()
     owners = list(site.tenants.items())
     for entries in _grouped(site).values():
@@ -74,6 +76,19 @@ def _find_shared_numbers(site: model.Site) -> Iterator[errors.Problem]:
                 ("tenants", name, field, place),
                 hint="a number has one tenant; take it from one of the two",
             )
+
+
+def _are_single_and_different(site: model.Site) -> bool:
+    """Whether nothing can overlap: each tenant has single numbers only, and no number is twice.
+
+    This is so on most sites with very many numbers, and sorting these takes longer than all else.
+    """
+    every = [tenant.numbers for tenant in site.tenants.values()]
+    if any(tenant.prefixes for tenant in site.tenants.values()):
+        return False
+    if any("-" in "".join(numbers) for numbers in every):
+        return False
+    return len(set().union(*every)) == sum(map(len, every))
 
 
 def _said(tenant: model.Tenant, place: int) -> tuple[str, int, str]:
