@@ -18,6 +18,9 @@ import pydantic
 from orchestrator import errors
 from orchestrator.site import include, model, parse, rules, sentences, source, tree
 
+_RARELY = 100_000
+"""Objects more than there were, until the garbage collector looks through those of late."""
+
 
 def load_site(text: bytes, file: str) -> model.Site:
     """Read a site from the bytes of a file; *file* is the name to show.
@@ -46,6 +49,8 @@ def read_site(path: str) -> tuple[model.Site, tree.SourceMap]:
     read = _load(source.read_source(text, path), folder=Path(path).parent)
     # It lives as long as the process: of a million numbers, whoever comes next searches none.
     gc.freeze()
+    # Nor is there much to collect in what follows, and it makes many objects of a large site.
+    gc.set_threshold(_RARELY)
     return read
 
 
