@@ -8,10 +8,12 @@ Like ``wire_tenants.py``. The outcome is one JSON object on stdout.
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
 import random
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,9 @@ SETTLED = 1.0
 PAIRS = 500
 """How often both sides hang up at once; without a lock one of two runs of 1,000 counted wrong."""
 
+MERGED = 100
+"""How often an INVITE comes twice at once."""
+
 LEAD = 0.0001
 """Seconds by which the first of two is sent earlier, and up to twenty times as many."""
 
@@ -46,16 +51,26 @@ class Call(wire.Call):
 
 
 class World(wire.World):
-    """It remembers the INVITEs that came."""
+    """It remembers the INVITEs that came, and every final answer by its branch."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.invites: dict[str, str] = {}
+        self.finals: dict[str, asyncio.Future[str]] = collections.defaultdict(asyncio.Future)
 
     def take(self, address: str, text: str, send: wire.Send) -> None:
         if text.startswith("INVITE"):
             self.invites[wire.header(text, "Call-ID")] = text
+        elif re.match(r"SIP/2.0 [2-6]", text):
+            heard = self.finals[wire.header(text, "Via").rpartition("branch=")[2]]
+            if not heard.done():
+                heard.set_result(text)
         super().take(address, text, send)
+
+    async def final(self, branch: str) -> int:
+        """The final answer to what was sent with this branch."""
+        text = await asyncio.wait_for(self.finals[branch], 10)
+        return int(text.split()[1])
 
 
 def bye(invite: str, call: wire.Call) -> str:
@@ -118,6 +133,61 @@ class Counts:
         await self.world.hang_up(calls[0])
         return {"answers": answers, "talking": talking, "left": left, "after": self.now()}
 
+    async def merged(self) -> dict:
+        """An INVITE that comes by two ways has two branches (RFC 3261 section 8.2.2.2)."""
+        address, answers = self.site.trunks["carrier"].gateways[0].host, set()
+        for _ in range(MERGED):
+            call = self.call("carrier", 486)
+            sent, first = wire.invite(call, address, "+4940"), f"z9hG4bK-{call.number}-1"
+            ways = {first: sent, f"{first}-too": sent.replace(first, f"{first}-too")}
+            for each in ways.values():
+                self.world.udp[address].send(each)
+            answers.add(tuple(sorted([await self.world.final(branch) for branch in ways])))
+            for branch, each in ways.items():
+                reply = self.world.finals[branch].result()
+                self.world.udp[address].send(wire.acknowledgement(each, reply))
+        await asyncio.sleep(SETTLED)
+        return {"answers": sorted(answers), **self.left()}
+
+    async def again(self, meanwhile: Callable[[], object]) -> tuple[Call, list[int]]:
+        """A call of Teams' that rings and comes again from its other datacentre (SIG-27)."""
+        call = self.call("teams", 180)
+        placed = asyncio.create_task(self.world.place(call, self.site))
+        await asyncio.sleep(0.5)
+        meanwhile()
+        call.says = dict.fromkeys(call.says, 200)
+        repeated = asyncio.create_task(self.world.place_again(call, self.site))
+        branches = [f"z9hG4bK-{call.number}-{way}" for way in ("1", "again")]
+        answers = [await self.world.final(branch) for branch in branches]
+        placed.cancel()
+        repeated.cancel()
+        call.final = asyncio.Future()
+        call.final.set_result((answers[1], self.world.finals[branches[1]].result()))
+        return call, answers
+
+    async def drained(self) -> dict:
+        """That happens while an apply waits for calls to end."""
+        call, answers = await self.again(lambda: kamailio.take_no_calls(self.sbc.rpc, 30))
+        kamailio.take_no_calls(self.sbc.rpc, 0)
+        told = {"answers": answers, "talking": self.now()}
+        if answers[1] == 200:
+            await self.world.hang_up(call)
+        await asyncio.sleep(SETTLED)
+        return {**told, **self.left()}
+
+    async def spent(self) -> dict:
+        """That happens when the minutes of the day are over."""
+        today = ("talked", f"{FQDN}/{int(time.time()) // 86400}")
+        _, answers = await self.again(lambda: self.sbc.rpc.call("htable.seti", *today, 36000))
+        self.sbc.rpc.call("htable.delete", *today)
+        await asyncio.sleep(SETTLED)
+        return {"answers": answers, **self.left()}
+
+    def left(self) -> dict:
+        """What is known of calls when none is there."""
+        tags = kamailio.table_rows(self.sbc.rpc, "tags") or {}
+        return {"after": self.now(), "media": self.sbc.sessions(), "tags": len(tags)}
+
     async def crossing(self) -> dict:
         """Both sides hang up at once."""
         answers, talking = set(), {}
@@ -132,7 +202,7 @@ class Counts:
             self.world.udp[answerer].send(end)
             await ended
         await asyncio.sleep(SETTLED)
-        return {"answers": sorted(answers), "talking": talking, "after": self.now()}
+        return {"answers": sorted(answers), "talking": talking, **self.left()}
 
 
 async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: int) -> dict:
@@ -144,6 +214,9 @@ async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: in
     counts = Counts(world, sbc, wire_tenants.universe(random.Random(1), folder))
     return {
         "names": await counts.names(),
+        "merged": await counts.merged(),
+        "drained": await counts.drained(),
+        "spent": await counts.spent(),
         "crossing": await counts.crossing(),
     }
 
