@@ -61,3 +61,12 @@ def test_a_call_that_is_made_again_is_let_through_a_drain(told):
 def test_a_call_that_is_made_again_and_refused_leaves_nothing(told):
     """The one that was there is over as well, with its media."""
     assert told["spent"] == {"answers": [487, 403], **NOTHING}
+
+
+def test_a_call_of_a_trunk_that_goes_is_answered_as_any_other(told):
+    """What site.yaml no longer has keeps its calls, those that ring among them."""
+    answer = told["removed"]["answer"]
+    assert told["removed"]["deleted"] == 2
+    assert "o=- 1 1 IN IP4 192.0.2.10\r\n" in answer
+    assert "c=IN IP4 192.0.2.10\r\n" in answer
+    assert " RTP/AVP 8\r\n" in answer

@@ -1,4 +1,4 @@
-"""Calls that end at the same moment as something else, and what is counted when all are over.
+"""Calls to which something else happens at the same moment, and what is left when all are over.
 
     python wire_counts.py FOLDER KIND
 
@@ -183,6 +183,21 @@ class Counts:
         await asyncio.sleep(SETTLED)
         return {"answers": answers, **self.left()}
 
+    async def removed(self) -> dict:
+        """A trunk is taken out of site.yaml while its call rings at Teams."""
+        call = self.call("carrier", wire.LATE)
+        placed = asyncio.create_task(self.world.place(call, self.site))
+        await asyncio.sleep(0.5)
+        rows = kamailio.table_rows(self.sbc.rpc, "media") or {}
+        theirs = {key: value for key, value in rows.items() if key.startswith("carrier/")}
+        for key in theirs:
+            self.sbc.rpc.call("htable.delete", "media", key)
+        await placed
+        for key, value in theirs.items():
+            self.sbc.rpc.call("htable.sets", "media", key, value)
+        self.sbc.forget(call)
+        return {"deleted": len(theirs), "answer": call.final.result()[1].partition("\r\n\r\n")[2]}
+
     def left(self) -> dict:
         """What is known of calls when none is there."""
         tags = kamailio.table_rows(self.sbc.rpc, "tags") or {}
@@ -218,6 +233,7 @@ async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: in
         "drained": await counts.drained(),
         "spent": await counts.spent(),
         "crossing": await counts.crossing(),
+        "removed": await counts.removed(),
     }
 
 
