@@ -191,8 +191,12 @@ def _why(content: bytes, known: Sequence[tuple[re.Pattern[bytes], str]]) -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=16)
 def _public(key: bytes) -> tuple[bytes, str]:
-    """The public half of a private key, or why there is none."""
+    """The public half of a private key, or why there is none; a key is asked about several times.
+
+    Whether an RSA key is one takes longer than all else that is asked of a pair.
+    """
     if (count := len(_PRIVATE.findall(key))) > 1:
         return b"", f"the key file holds {count} private keys: leave the certificate's only"
     if b"ENCRYPTED" in key:

@@ -139,11 +139,11 @@ def _apply_locked(
     _stage(machine, progress, generation, before, origin=look.origin_of(site), last=served)
     trial.try_start(machine, progress, todo, before, new_certificate)
     with drain.drained(machine, progress, todo, before, drain_seconds) as drained:
-        if not todo.only_reads_again:
+        if not (quick := todo.only_reads_again):
             observed, todo = _look_again(machine, site, facts, generation, observed.drifted)
             if promised is not None:
                 _check_again(machine, promised, facts, before, (observed, todo))
-        goal = dataclasses.replace(goal, certificate=new_certificate)
+        goal = dataclasses.replace(goal, certificate=new_certificate, stored=quick)
         warnings = transaction.run(
             machine,
             progress,

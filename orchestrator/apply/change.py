@@ -38,6 +38,7 @@ class Change:
         generation: What the engines shall run.
         new_certificate: Name of the certificate to switch to, if any.
         rows: How many rows each table of Kamailio's was seen to have, a moment ago.
+        before: What served before, read a moment ago; the tables that Kamailio has read are its.
         name: Name of a generation on disk that is committed as it lies there; without one
             *generation* is staged, which puts right what somebody else changed since.
     """
@@ -50,6 +51,7 @@ class Change:
         new_certificate: str | None,
         *,
         rows: Iterable[tuple[str, int]] = (),
+        before: generations.Generation | None = None,
         name: str | None = None,
     ) -> None:
         self._machine = machine
@@ -59,6 +61,7 @@ class Change:
         self._name = name
         self._generations = machine.state / "generations"
         self._rows = dict(rows)
+        self._before = before
         self._read_again: set[str] = set()
         self._started = False
         self._last: list[Callable[[], None]] = []
@@ -251,7 +254,7 @@ class Change:
         """
         file = self._generation.file(path)
         sealed = wanted.seal(file)
-        text = manifest.find_text(self._generations, path, before) if sealed else None
+        text = self._text_of(path, before) if sealed else None
         if sealed is None or text is None:
             return False
         found = wanted.changed_rows(text, file, most=_MOST_LINES)
@@ -271,6 +274,13 @@ class Change:
         else:
             alter(rows, gone, sealed[0])
         return True
+
+    def _text_of(self, path: str, digest: str) -> str | None:
+        """A file by its digest, of what served before or of any generation."""
+        for file in self._before.files if self._before else ():
+            if (file.path, file.digest) == (path, digest):
+                return file.text
+        return manifest.find_text(self._generations, path, digest)
 
     def _digest_of_leaf(self) -> str:
         """Of the certificates that serve from now on; TLS is read again only when there is one.

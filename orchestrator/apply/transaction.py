@@ -39,7 +39,7 @@ class Goal:
     Attributes:
         command: Who wants it, for journal and history: ``apply fra1``.
         generation: The files.
-        stored: Whether they lie on disk as they are, from an earlier apply.
+        stored: Whether they lie on disk as they are, from an earlier apply or since a moment ago.
         certificate: Name of the certificate to switch to; None to keep the one in use.
         allowed: Parties that may be silent (``--allow-down``).
     """
@@ -125,6 +125,7 @@ def run(
                 goal.generation,
                 goal.certificate,
                 rows=observed.kamailio.rows,
+                before=old.generation if old else None,
                 name=goal.name if goal.stored else None,
             )
             doing.carry_out(todo)
