@@ -70,3 +70,11 @@ def test_a_call_of_a_trunk_that_goes_is_answered_as_any_other(told):
     assert "o=- 1 1 IN IP4 192.0.2.10\r\n" in answer
     assert "c=IN IP4 192.0.2.10\r\n" in answer
     assert " RTP/AVP 8\r\n" in answer
+
+
+def test_a_call_whose_end_is_never_told_is_forgotten_with_its_minutes(told):
+    """It counts no more, what it talked is of no day, and an end that comes late ends nothing."""
+    forgotten = told["forgotten"]
+    assert forgotten.pop("answers") == [200, 200]
+    assert len(set(forgotten.pop("talked"))) == 1
+    assert forgotten == {"standing": both(1), "still": both(1), "metered": {}, **NOTHING}

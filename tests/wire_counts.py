@@ -183,6 +183,34 @@ class Counts:
         await asyncio.sleep(SETTLED)
         return {"answers": answers, **self.left()}
 
+    async def forgotten(self) -> dict:
+        """One of two calls that talk is forgotten: its rows expire, and half a day is a second."""
+        calls = [self.call("teams", 200) for _ in range(2)]
+        answers = [await self.world.place(call, self.site) for call in calls]
+        told: dict = {"answers": answers, "talked": [self.talked()]}
+        for row in ("of", "to"):
+            name = f"{row}/{calls[0].call_id}"
+            self.sbc.tell("htable.setex", "counted", name, 1)
+        # Kamailio looks every twenty seconds.
+        for _ in range(60):
+            await asyncio.sleep(0.5)
+            told["standing"] = self.now()
+            if set(told["standing"].values()) == {1}:
+                break
+        told["talked"].append(self.talked())
+        # Its end comes after all.
+        await self.world.hang_up(calls[0])
+        told["still"] = self.now()
+        told["talked"].append(self.talked())
+        await self.world.hang_up(calls[1])
+        told["metered"] = kamailio.table_rows(self.sbc.rpc, "metered")
+        return {**told, **self.left()}
+
+    def talked(self) -> int:
+        """Seconds of today, of the tenant's calls that have ended."""
+        rows = kamailio.table_rows(self.sbc.rpc, "talked") or {}
+        return sum(int(value) for key, value in rows.items() if key.startswith(FQDN))
+
     async def removed(self) -> dict:
         """A trunk is taken out of site.yaml while its call rings at Teams."""
         call = self.call("carrier", wire.LATE)
@@ -233,6 +261,7 @@ async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: in
         "drained": await counts.drained(),
         "spent": await counts.spent(),
         "crossing": await counts.crossing(),
+        "forgotten": await counts.forgotten(),
         "removed": await counts.removed(),
     }
 
