@@ -64,6 +64,22 @@ def test_what_a_tenant_shows_is_explained(tmp_path, capsys, policy, shows):
         assert json.loads(capsys.readouterr().out)["shows"] is None
 
 
+def test_a_tenant_may_be_named_as_the_log_does(tmp_path, capsys):
+    """By its fqdn, in letters of any size; what is nobody's is refused as before."""
+    (tmp_path / "acme.yaml").write_text(TENANTS)
+    alone = re.sub("  beta-pbx: .*\n", "", SITE).replace("tenants.d/*.yaml", "acme.yaml")
+    (tmp_path / "site.yaml").write_text(alone.replace(", generated/*.jsonl", ""))
+    with contextlib.chdir(tmp_path):
+        words = ["route", "explain", "site.yaml", "--from", "teams", "--to", "+4989123"]
+        told = {}
+        for name in ("acme", "acme.sbc.example.com", "ACME.sbc.example.com"):
+            assert cli.run([*words, "--tenant", name]) == 0
+            told[name] = capsys.readouterr().out
+        assert len(set(told.values())) == 1
+        assert cli.run([*words, "--tenant", "gone.sbc.example.com"]) == 64
+        assert "there is no tenant gone.sbc.example.com" in capsys.readouterr().err
+
+
 HELP = """\
   takes    the way to colt (acme.yaml:4)
   because  it is for calls from teams to emergency number 112

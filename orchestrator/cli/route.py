@@ -35,7 +35,12 @@ def command() -> None:
     help="Who calls: teams, phone, phone:USER or the name of a trunk.",
 )
 @click.option("--to", "dialled", required=True, metavar="NUMBER", help="What is dialled.")
-@click.option("--tenant", metavar="NAME", default="", help="Of a call from Teams: whose it is.")
+@click.option(
+    "--tenant",
+    metavar="NAME",
+    default="",
+    help="Of a call from Teams: whose it is, by name or fqdn.",
+)
 @click.pass_obj
 def explain_call(
     options: settings.Settings, site: str, source: str, dialled: str, tenant: str
@@ -54,7 +59,7 @@ def explain_call(
             f"{dialled!r} cannot be dialled",
             hint="a number is written without blanks: +493055500; a SIP user name is possible too",
         )
-    _check_tenant(wanted, party, tenant)
+    tenant = _tenant(wanted, party, tenant)
     told = explain.explain(wanted, party, dialled, tenant=tenant)
     voice = options.console()
     voice.result("route-explain", _text(told, wanted, places), _fields(told, wanted, places))
@@ -92,8 +97,8 @@ def _party(site: model.Site, text: str) -> str:
     raise errors.UsageError(what, hint=hint)
 
 
-def _check_tenant(site: model.Site, party: str, tenant: str) -> None:
-    """Complain unless a tenant is named where one is needed, and nowhere else.
+def _tenant(site: model.Site, party: str, tenant: str) -> str:
+    """The tenant the operator means: a log and ``sbcctl status`` tell of it by its fqdn.
 
     Raises:
         errors.UsageError: It does not fit the site or the call.
@@ -104,7 +109,10 @@ def _check_tenant(site: model.Site, party: str, tenant: str) -> None:
             hint="whose call another one is follows from the number it is for",
         )
     if tenant in site.tenants or (party != "teams" or not site.tenants):
-        return
+        return tenant
+    for name, each in site.tenants.items():
+        if each.fqdn == tenant.lower():
+            return name
     known = list(site.tenants)
     meant = difflib.get_close_matches(tenant, known, n=1)
     few = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
