@@ -249,3 +249,13 @@ class Ground:
         while not true():
             assert time.monotonic() < end, "the condition did not come true"
             time.sleep(0.02)
+
+
+def program_of(started: subprocess.Popen[bytes]) -> int:
+    """The process id of what ``start`` runs inside: nsenter's one child, which may have others."""
+    children = Path(f"/proc/{started.pid}/task/{started.pid}/children")
+    end = time.monotonic() + 10
+    while not (found := children.read_text().split()):
+        assert time.monotonic() < end, "nsenter has not begun"
+        time.sleep(0.01)
+    return int(found[0])

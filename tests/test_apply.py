@@ -209,7 +209,7 @@ def test_an_interrupted_apply_restores_before_it_leaves(machine, number):
     machine.write_site(("engines: {", "engines: {workers: 3, "))
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     machine.wait_until(lambda: current(machine) != served, seconds=30)
-    os.kill(_leaf(running.pid), number)
+    os.kill(ground.program_of(running), number)
     out, _ = running.communicate(timeout=30)
     assert running.returncode == 130, out.decode()
     assert b"roll back" in out
@@ -231,7 +231,7 @@ def test_only_one_at_a_time(machine):
     assert holder.stdout.readline() == b"up\n"
     ran = machine.apply(code=5)
     assert "process 4711 (apply other)" in ran.stderr
-    os.kill(_leaf(holder.pid), signal.SIGKILL)
+    os.kill(ground.program_of(holder), signal.SIGKILL)
     machine.apply("--lock-timeout", "20")
 
 
@@ -244,14 +244,8 @@ def test_killed_anywhere_the_next_apply_works(machine):
         machine.write_site(("engines: {", ports + workers))
         running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
         time.sleep(delay)
-        os.kill(_leaf(running.pid), signal.SIGKILL)
+        os.kill(ground.program_of(running), signal.SIGKILL)
         running.communicate(timeout=30)
         assert (machine.state / "current/manifest.json").exists()
         machine.apply()
         assert kinds(machine.apply("--output", "json")) == []
-
-
-def _leaf(pid: int) -> int:
-    """The program nsenter runs: the last child in the line, or the process itself."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _leaf(int(children[0])) if children else pid

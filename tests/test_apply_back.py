@@ -200,7 +200,7 @@ def test_ctrl_c_while_the_peers_are_asked(machine):
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     assert peer.stdout.readline() == b"OPTIONS 1\n"  # one tag: tm adds it
     began = time.monotonic()
-    os.kill(_leaf(running.pid), signal.SIGINT)
+    os.kill(ground.program_of(running), signal.SIGINT)
     out, _ = running.communicate(timeout=30)
     assert time.monotonic() - began < 10
     assert running.returncode == 130, out.decode()
@@ -237,9 +237,3 @@ def test_a_trunk_that_is_down_keeps_nobody_from_changing_another(machine):
     ran = machine.apply()
     assert "OPTIONS to sip:192.0.2.21:5060;transport=udp" in ran.stderr
     assert "192.0.2.20:5999" not in ran.stderr
-
-
-def _leaf(pid: int) -> int:
-    """The program nsenter runs: the last child in the line, or the process itself."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _leaf(int(children[0])) if children else pid

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import ground
 import lanes
@@ -115,7 +114,7 @@ def test_a_run_that_was_killed(machine, way):
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     machine.wait_until((machine.state / "journal.json").exists)
     machine.wait_until(lambda: current(machine) != served)
-    os.kill(_leaf(running.pid), signal.SIGKILL)
+    os.kill(ground.program_of(running), signal.SIGKILL)
     running.wait(10)
     noted = json.loads((machine.state / "journal.json").read_text())
     assert (noted["good"], noted["kamailio"]) == (served, True)
@@ -132,9 +131,3 @@ def test_a_run_that_was_killed(machine, way):
         assert f"Generation {served} was restored" in ran.stderr
     assert not (machine.state / "journal.json").exists()
     assert (machine.state / "last-known-good").readlink().name == current(machine)
-
-
-def _leaf(pid: int) -> int:
-    """The program nsenter runs: the last child in the line, or the process itself."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _leaf(int(children[0])) if children else pid
