@@ -78,3 +78,10 @@ def test_a_call_whose_end_is_never_told_is_forgotten_with_its_minutes(told):
     assert forgotten.pop("answers") == [200, 200]
     assert len(set(forgotten.pop("talked"))) == 1
     assert forgotten == {"standing": both(1), "still": both(1), "metered": {}, **NOTHING}
+
+
+def test_who_gives_up_says_nothing_of_a_datacentre(told):
+    """A call that cannot go on because its caller gave up leaves Microsoft's names in use."""
+    given_up = told["given up"]
+    assert set(given_up.pop("answers")) <= {487, 500, 503}
+    assert given_up == {"resting": {}, **NOTHING}

@@ -35,6 +35,9 @@ PAIRS = 500
 MERGED = 100
 """How often an INVITE comes twice at once."""
 
+GIVEN_UP = 200
+"""How often a caller gives up while the next address is looked for; one in thirty is in time."""
+
 LEAD = 0.0001
 """Seconds by which the first of two is sent earlier, and up to twenty times as many."""
 
@@ -56,12 +59,14 @@ class World(wire.World):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.invites: dict[str, str] = {}
+        self.asked: dict[str, asyncio.Event] = collections.defaultdict(asyncio.Event)
         self.finals: dict[str, asyncio.Future[str]] = collections.defaultdict(asyncio.Future)
 
     def take(self, address: str, text: str, send: wire.Send) -> None:
         if text.startswith("INVITE"):
             self.invites[wire.header(text, "Call-ID")] = text
-        elif re.match(r"SIP/2.0 [2-6]", text):
+            self.asked[wire.header(text, "Call-ID")].set()
+        elif re.match(r"SIP/2.0 [2-6]", text) and "CANCEL" not in wire.header(text, "CSeq"):
             heard = self.finals[wire.header(text, "Via").rpartition("branch=")[2]]
             if not heard.done():
                 heard.set_result(text)
@@ -90,6 +95,13 @@ def bye(invite: str, call: wire.Call) -> str:
         "Content-Length: 0",
     ]
     return "\r\n".join([*lines, "", ""])
+
+
+def cancel(invite: str) -> str:
+    """The CANCEL of an INVITE."""
+    head = re.sub(r"(?m)^(Content-Type|Contact):.*\r\n", "", invite.partition("\r\n\r\n")[0])
+    head = re.sub(r"Content-Length: \d+", "Content-Length: 0", head)
+    return re.sub(r"\bINVITE\b", "CANCEL", head) + "\r\n\r\n"
 
 
 class Counts:
@@ -183,6 +195,26 @@ class Counts:
         await asyncio.sleep(SETTLED)
         return {"answers": answers, **self.left()}
 
+    async def given_up(self) -> dict:
+        """The caller gives up while the next datacentre is tried, because the first says 503."""
+        address, answers = self.site.trunks["carrier"].gateways[0].host, set()
+        for place in range(GIVEN_UP):
+            call = self.call("carrier", 180)
+            call.says = dict.fromkeys(call.says, 180) | {wire.TEAMS[0]: 503}
+            sent = wire.invite(call, address, "+4940")
+            self.world.udp[address].send(sent)
+            await self.world.asked[call.call_id].wait()
+            # What comes by TLS is on its way for longer.
+            await asyncio.sleep(place % 20 * LEAD)
+            self.world.udp[address].send(cancel(sent))
+            branch = f"z9hG4bK-{call.number}-1"
+            answers.add(await self.world.final(branch))
+            reply = self.world.finals[branch].result()
+            self.world.udp[address].send(wire.acknowledgement(sent, reply))
+        await asyncio.sleep(SETTLED)
+        resting = kamailio.table_rows(self.sbc.rpc, "resting")
+        return {"answers": sorted(answers), "resting": resting, **self.left()}
+
     async def forgotten(self) -> dict:
         """One of two calls that talk is forgotten: its rows expire, and half a day is a second."""
         calls = [self.call("teams", 200) for _ in range(2)]
@@ -261,6 +293,7 @@ async def main(folder: Path, facts: views.EngineFacts, _seeds: range, _count: in
         "drained": await counts.drained(),
         "spent": await counts.spent(),
         "crossing": await counts.crossing(),
+        "given up": await counts.given_up(),
         "forgotten": await counts.forgotten(),
         "removed": await counts.removed(),
     }
