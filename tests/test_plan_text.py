@@ -71,3 +71,27 @@ def test_a_long_word_is_cut():
     assert list(plan_text._detail_lines("x", "", "y" * 900)) == [
         f"      + {'x':<28} {'y' * 160}..."
     ]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(20, 20), (21, 5), (1000, 5)])
+def test_of_many_changes_of_one_kind_a_few_are_shown(count, shown):
+    """Who takes a file of a thousand customers away reads how many go, not two thousand lines."""
+    changed = {"noun": "tenant", "file": "site.yaml", "line": 3, "details": []}
+    gone = [{**changed, "sign": "-", "name": f"t{n:04}", "line": None} for n in range(count)]
+    told = {
+        "engines": {"kamailio": "6.0.1", "rtpengine": "12.5.1"},
+        "site": "s",
+        "from": "a",
+        "to": "b",
+        "effect": "e",
+        "files": [],
+        "restarts": 0,
+        "steps": [],
+        "needs": [],
+        "changes": [*gone, {**changed, "sign": "~", "name": "other"}],
+    }
+    lines = plan_text.text_of(told).splitlines()
+    assert sum("(no longer in site.yaml)" in line for line in lines) == shown
+    rest = f"  - {count - 5:,} more tenants, t0005 to t{count - 1:04} (--output json tells all)"
+    assert (rest in lines) == (shown < count)
+    assert any("~ tenant other" in line for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ _MECHANISMS = {
 
 _LONG, _SHOWN = 160, 5
 """Characters of a value before and after that are shown as they are; how much of a longer list."""
+_MANY, _FIRST = 20, 5
+"""Changes of one kind in a row that are shown one by one; how many of more than that."""
 _BETWEEN = ", "
 """What stands between the parts of a list (``changes``)."""
 
@@ -158,8 +161,11 @@ def text_of(told: Mapping[str, object]) -> str:
     versions = f"Kamailio {engines['kamailio']}, RTPEngine {engines['rtpengine']}"
     lines = [f"{told['site']}  generation {begin} -> {end}   {versions}"]
     steps, found = _mappings(told["steps"]), _mappings(told["changes"])
-    for change in found:
-        lines += ["", *_change_lines(change)]
+    for alike in _alike(found):
+        for change in alike[:_FIRST] if len(alike) > _MANY else alike:
+            lines += ["", *_change_lines(change)]
+        if len(alike) > _MANY:
+            lines += ["", _rest_line(alike)]
     if not steps:
         return "\n".join([*lines, "", "Nothing to do."])
     lines += ["", *(_step_line(step) for step in steps), ""]
@@ -176,6 +182,18 @@ def _count_line(found: list[Mapping[str, object]], restarts: object) -> str:
     added, changed, removed = (signs.count(sign) for sign in "+~-")
     ends = f"{restarts} restart{'' if restarts == 1 else 's'}."
     return f"Plan: {added} to add, {changed} to change, {removed} to remove. {ends}"
+
+
+def _alike(found: list[Mapping[str, object]]) -> Iterator[list[Mapping[str, object]]]:
+    """Changes that follow each other and are of one kind: customers of one file, say."""
+    for _, alike in itertools.groupby(found, lambda change: (change["sign"], change["noun"])):
+        yield list(alike)
+
+
+def _rest_line(alike: list[Mapping[str, object]]) -> str:
+    first, last = alike[_FIRST], alike[-1]
+    what = f"{len(alike) - _FIRST:,} more {first['noun']}s, {first['name']} to {last['name']}"
+    return f"  {first['sign']} {what} (--output json tells all)"
 
 
 def _change_lines(change: Mapping[str, object]) -> list[str]:
