@@ -59,8 +59,18 @@ def site_of(text: str = SITE):
     return load.load_site(text.encode(), "site.yaml")
 
 
+def site_for(site, asked: tuple[str, ...]):
+    """The same, whose certificate is for these names as well, whatever proves them."""
+    by_acme = site.certificate.acme.model_copy(update={"names": asked})
+    certificate = site.certificate.model_copy(update={"acme": by_acme})
+    return site.model_copy(update={"certificate": certificate})
+
+
 def said(found: seen.Seen, check: str, text: str = SITE) -> list[tuple[str, str]]:
-    findings = judge.judge(site_of(text), found, listening.certs.NOW)
+    site = site_of(text)
+    if found.authorizations and site.certificate.acme:
+        site = site_for(site, tuple(found.authorizations))
+    findings = judge.judge(site, found, listening.certs.NOW)
     return [(str(each.level), each.seen) for each in findings if each.check == check]
 
 
