@@ -29,6 +29,16 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(["host", *others, *asked]))
 
 
+def floor() -> list[str]:
+    """The floor of production, where this machine has it: for what is the same on every lane.
+
+    All lanes with `make faults`.
+    """
+    if os.environ.get("SBCCTL_FAULTS") == "every":
+        return list(names())
+    return [name for name in names() if name == "debian13"] or ["host"]
+
+
 def root(name: str) -> Path | None:
     """The engine root of a lane; None for this machine's own engines."""
     return None if name == "host" else folder() / name

@@ -11,7 +11,11 @@ import ground
 import lanes
 import pytest
 
-pytestmark = [pytest.mark.engine]
+# Bad input is the same on every lane.
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.parametrize("lane", lanes.floor(), indirect=True),
+]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="changes users and mounts, needs root")
 
 

@@ -263,6 +263,8 @@ def side_by_side(request, tmp_path_factory):
     running.close()
 
 
+# The lab that must notice is the same on every lane.
+@pytest.mark.parametrize("lane", lanes.floor(), indirect=True)
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_a_broken_sbc_is_named(name, number, lane, side_by_side):
     """A story fails, and the rule is among the ones it names."""
