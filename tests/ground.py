@@ -250,12 +250,8 @@ class Ground:
             assert time.monotonic() < end, "the condition did not come true"
             time.sleep(0.02)
 
-
-def program_of(started: subprocess.Popen[bytes]) -> int:
-    """The process id of what ``start`` runs inside: nsenter's one child, which may have others."""
-    children = Path(f"/proc/{started.pid}/task/{started.pid}/children")
-    end = time.monotonic() + 10
-    while not (found := children.read_text().split()):
-        assert time.monotonic() < end, "nsenter has not begun"
-        time.sleep(0.01)
-    return int(found[0])
+    def program_of(self, started: subprocess.Popen[bytes]) -> int:
+        """The process id of what ``start`` runs: nsenter's one child, which may have others."""
+        children = Path(f"/proc/{started.pid}/task/{started.pid}/children")
+        self.wait_until(children.read_text)
+        return int(children.read_text().split()[0])

@@ -209,7 +209,7 @@ def test_an_interrupted_apply_restores_before_it_leaves(machine, number):
     machine.write_site(("engines: {", "engines: {workers: 3, "))
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     machine.wait_until(lambda: current(machine) != served, seconds=30)
-    os.kill(ground.program_of(running), number)
+    os.kill(machine.program_of(running), number)
     out, _ = running.communicate(timeout=30)
     assert running.returncode == 130, out.decode()
     assert b"roll back" in out
@@ -231,7 +231,7 @@ def test_only_one_at_a_time(machine):
     assert holder.stdout.readline() == b"up\n"
     ran = machine.apply(code=5)
     assert "process 4711 (apply other)" in ran.stderr
-    os.kill(ground.program_of(holder), signal.SIGKILL)
+    os.kill(machine.program_of(holder), signal.SIGKILL)
     machine.apply("--lock-timeout", "20")
 
 
@@ -244,7 +244,7 @@ def test_killed_anywhere_the_next_apply_works(machine):
         machine.write_site(("engines: {", ports + workers))
         running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
         time.sleep(delay)
-        os.kill(ground.program_of(running), signal.SIGKILL)
+        os.kill(machine.program_of(running), signal.SIGKILL)
         running.communicate(timeout=30)
         assert (machine.state / "current/manifest.json").exists()
         machine.apply()

@@ -210,7 +210,7 @@ def test_ctrl_c_while_the_peers_are_asked(machine):
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     assert peer.stdout.readline() == b"OPTIONS 1\n"  # one tag: tm adds it
     began = time.monotonic()
-    os.kill(ground.program_of(running), signal.SIGINT)
+    os.kill(machine.program_of(running), signal.SIGINT)
     out, _ = running.communicate(timeout=30)
     assert time.monotonic() - began < 10
     assert running.returncode == 130, out.decode()

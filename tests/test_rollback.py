@@ -114,7 +114,7 @@ def test_a_run_that_was_killed(machine, way):
     running = machine.start(*machine.words("apply", str(machine.folder / "site.yaml")))
     machine.wait_until((machine.state / "journal.json").exists)
     machine.wait_until(lambda: current(machine) != served)
-    os.kill(ground.program_of(running), signal.SIGKILL)
+    os.kill(machine.program_of(running), signal.SIGKILL)
     running.wait(10)
     noted = json.loads((machine.state / "journal.json").read_text())
     assert (noted["good"], noted["kamailio"]) == (served, True)
