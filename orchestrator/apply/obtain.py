@@ -52,12 +52,10 @@ class Order:
 
 def orders(site: model.Site) -> tuple[Order, ...]:
     """Every certificate that a site gets by ACME, its own first."""
-    found, trunks = [], site.full_trunks
-    for place, acme in site.by_acme.items():
-        tenant = place[1] if place[0] == "tenants" else ""
-        names = (trunks[tenant].fqdn,) if tenant else site.certificate_names
-        found.append(Order(names, acme, tenant))
-    return tuple(found)
+    return tuple(
+        Order(site.names_at(place), acme, place[1] if place[0] == "tenants" else "")
+        for place, acme in site.by_acme.items()
+    )
 
 
 def decide(

@@ -26,11 +26,7 @@ Place = tuple[str, ...]
 
 def names_by_place(site: model.Site) -> dict[Place, tuple[str, ...]]:
     """The names of each certificate that comes by ACME, the site's own first."""
-    trunks = site.full_trunks
-    return {
-        place: site.certificate_names if place == _ACME else (trunks[place[1]].fqdn,)
-        for place in site.by_acme
-    }
+    return {place: site.names_at(place) for place in site.by_acme}
 
 
 def by_port(site: model.Site) -> tuple[Place, acme.Acme] | None:

@@ -512,6 +512,12 @@ class Site(Part):
             found["tenants", name, "certificate", "acme"] = trunk.acme
         return {place: acme for place, acme in found.items() if acme is not None}
 
+    def names_at(self, place: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of the certificate that is asked for at one of the places of ``by_acme``."""
+        if place[0] == "tenants":
+            return (self.tenants[place[1]].fqdn,)
+        return self.certificate_names
+
     @property
     def full_trunks(self) -> Mapping[str, FullTrunk]:
         """Tenants that Microsoft knows by an SBC of their own, by name in alphabetical order."""
